@@ -1,0 +1,1 @@
+"""Text in; nearest documents and a calibrated probability out."""

@@ -1,0 +1,111 @@
+"""A PEFT folder and the base it claims in; refusals out, before an engine sees a tensor.
+
+vLLM accepts adapters of another width, rank or base in silence, and one non-finite weight spoils the base model's
+answers until the engine restarts; so names, shapes, rank and finiteness are checked here.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from index.errors import BundleError
+
+PREFIX = "base_model.model."
+BLOCKS, BLOCK_BYTES = 64, 1 << 16
+
+
+@dataclass(frozen=True)
+class BaseFacts:
+    """What makes two bases the same for an adapter: weights, template, and the shape (out, in) of each matrix."""
+
+    id: str
+    fingerprint: str
+    template_hash: str
+    shapes: dict[str, tuple[int, ...]]
+
+
+def base_facts(folder: Path) -> BaseFacts:
+    """Read the facts of a model folder; raises BundleError when it holds no safetensors weights."""
+    config = json.loads((folder / "config.json").read_text())
+    shards = sorted(folder.glob("*.safetensors"))
+    if not shards:
+        raise BundleError(f'base "{folder}" has no .safetensors weights: choose a model saved in that format')
+    shapes: dict[str, tuple[int, ...]] = {}
+    digest = hashlib.sha256()
+    for shard in shards:
+        digest.update(sampled(shard))
+        with safe_open(shard, "pt") as tensors:
+            shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118 - a safe_open handle is no mapping
+    name = config.get("_name_or_path") or config.get("_model_name_or_path") or folder.name
+    return BaseFacts(name, digest.hexdigest(), template_hash(folder), shapes)
+
+
+def sampled(shard: Path) -> bytes:
+    """A digest of a shard's size, header and evenly spaced blocks: a gigabyte in milliseconds, any other weights seen."""
+    size = shard.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with shard.open("rb") as file:
+        header = int.from_bytes(file.read(8), "little")
+        digest.update(file.read(min(header, size)))
+        for block in range(BLOCKS):
+            file.seek(block * max(size - BLOCK_BYTES, 0) // (BLOCKS - 1))
+            digest.update(file.read(BLOCK_BYTES))
+    return digest.digest()
+
+
+def template_hash(folder: Path) -> str:
+    """SHA-256 of the chat template, wherever the folder keeps it."""
+    file = folder / "chat_template.jinja"
+    if file.is_file():
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    settings = folder / "tokenizer_config.json"
+    template = json.loads(settings.read_text()).get("chat_template", "") if settings.is_file() else ""
+    return hashlib.sha256(str(template).encode()).hexdigest()
+
+
+def check_adapter(folder: Path, base: BaseFacts) -> dict:
+    """Refuse an adapter that does not fit the base or could poison it; returns its configuration."""
+    path = folder / "adapter_config.json"
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise BundleError(f'adapter file "{path}" cannot be read ({error}): export the adapter again') from error
+    if config.get("peft_type") != "LORA" or config.get("use_dora") or config.get("modules_to_save"):
+        raise BundleError(f'adapter "{path}" is of type "{config.get("peft_type")}": train a plain LoRA adapter')
+    if not isinstance(config.get("r"), int) or config["r"] < 1:
+        raise BundleError(f'adapter "{path}" has rank "{config.get("r")}": a rank is a whole number above 0')
+    check_weights(folder / "adapter_model.safetensors", config["r"], base)
+    return config
+
+
+def check_weights(path: Path, rank: int, base: BaseFacts) -> None:
+    """Refuse tensors that cannot be read, do not belong to the base, have another rank, or are not finite."""
+    try:
+        with safe_open(path, "pt") as tensors:
+            names = list(tensors.keys())
+            for name in names:
+                check_tensor(path, name, tensors.get_tensor(name), rank, base)
+    except (OSError, SafetensorError) as error:
+        raise BundleError(f'adapter file "{path}" cannot be read ({error}): copy it again, it may be truncated') from error
+    if not names:
+        raise BundleError(f'adapter file "{path}" holds "0" tensors: export the adapter again')
+
+
+def check_tensor(path: Path, name: str, tensor: torch.Tensor, rank: int, base: BaseFacts) -> None:
+    """Refuse one tensor: A is (rank, in), B is (out, rank), of a matrix (out, in) that the base has."""
+    module, _, side = name.removeprefix(PREFIX).partition(".lora_")
+    shape = base.shapes.get(f"{module}.weight")
+    if shape is None or side not in ("A.weight", "B.weight"):
+        raise BundleError(f'"{path}" holds "{name}", which base "{base.id}" has no matrix for: it was trained on another base')
+    wanted = (rank, shape[1]) if side == "A.weight" else (shape[0], rank)
+    if tuple(tensor.shape) != wanted:
+        raise BundleError(
+            f'"{path}" tensor "{name}" has shape {tuple(tensor.shape)}, not {wanted} as rank {rank} on base '
+            f'"{base.id}" needs: the rank in adapter_config.json or the base is another'
+        )
+    if not bool(torch.isfinite(tensor).all()):
+        raise BundleError(f'"{path}" tensor "{name}" holds NaN or infinite weights: train or export the adapter again')

@@ -1,0 +1,176 @@
+"""A specialist on disk: adapter, index and calibration in one folder whose manifest is written last.
+
+    <name>/adapter/           adapter_config.json, adapter_model.safetensors
+    <name>/index/             vectors.faiss, documents.jsonl, index.json
+    <name>/calibration.json
+    <name>/manifest.json      its presence means the rest is complete
+
+`load_bundle` checks every file against the manifest, and base, template and encoder against what is running.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from index.adapter import BaseFacts, base_facts, check_adapter
+from index.calibrate import Calibration, read_calibration
+from index.config import Settings
+from index.embed import Encoder
+from index.errors import BundleError
+from index.features import Vocabulary
+from index.prompt import choose_evidence
+from index.store import Hit, Index, load_index
+
+__all__ = ["BaseFacts", "Manifest", "Retrieval", "Specialist", "base_facts", "load_bundle", "write_manifest"]
+
+SCHEMA = 1
+SEARCH_DEPTH = 24
+
+
+class FileFacts(Settings):
+    """Size and content of one file of a bundle."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(Settings):
+    """manifest.json: what the bundle is, what it was made for and from."""
+
+    schema_version: int
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
+    base: str
+    base_fingerprint: str
+    template_hash: str
+    rank: int
+    target_modules: tuple[str, ...]
+    encoder: str
+    dimension: int
+    names: tuple[str, ...] = Field(description="What users call the library in a question.")
+    context: bool = Field(description="Whether evidence is put into the prompt by default.")
+    seed: int
+    data: dict[str, str] = Field(description="SHA-256 of tasks and rows, and the source with its licence.")
+    contamination: str = Field(description="What was kept out of training and index, and how that was checked.")
+    versions: dict[str, str]
+    git_commit: str
+    scores: dict[str, str] = Field(default={}, description="Where its measured scores stand.")
+    files: dict[str, FileFacts]
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """What one specialist's index says about one query; `hits` are the evidence, `score` is the best cosine."""
+
+    hits: tuple[Hit, ...]
+    features: Mapping[str, float]
+    score: float
+    probability: float
+
+
+class Specialist:
+    """A loaded bundle, immutable; `retrieve` may be called from any thread."""
+
+    def __init__(self, folder: Path, manifest: Manifest, index: Index, calibration: Calibration) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.name = manifest.name
+        self.context = manifest.context
+        self.calibration = calibration
+        self.adapter = folder / "adapter"
+        self._index = index
+        self._vocabulary = Vocabulary(index, manifest.names)
+
+    def retrieve(self, query: str, vector: np.ndarray) -> Retrieval:
+        """Search the index with a query and its (D,) unit vector; hits best first."""
+        hits = self._index.search(vector, SEARCH_DEPTH)
+        features = self._vocabulary.features(query, hits)
+        return Retrieval(tuple(choose_evidence(hits)), features, features["top"], self.calibration.probability(features))
+
+
+def file_facts(path: Path) -> FileFacts:
+    """Size and SHA-256 of a file."""
+    with path.open("rb") as file:
+        return FileFacts(bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def write_manifest(folder: Path, facts: Mapping[str, object]) -> Manifest:
+    """Hash every file of a bundle folder and write manifest.json, last and whole."""
+    files = {
+        str(path.relative_to(folder)): file_facts(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    }
+    manifest = Manifest.model_validate({**facts, "schema_version": SCHEMA, "files": files})
+    partial = folder / "manifest.json.partial"
+    partial.write_text(manifest.model_dump_json(indent=2) + "\n")
+    partial.rename(folder / "manifest.json")
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read manifest.json; raises BundleError when the bundle is incomplete or of another schema."""
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise BundleError(f'bundle "{folder}" has no manifest.json: it is incomplete, or the path is wrong; build it again')
+    try:
+        manifest = Manifest.model_validate_json(path.read_text())
+    except (ValidationError, ValueError) as error:
+        raise BundleError(f'manifest "{path}" cannot be read ({first_line(error)}): build the bundle again') from error
+    if manifest.schema_version != SCHEMA:
+        raise BundleError(f'bundle "{folder}" has schema "{manifest.schema_version}", this version reads {SCHEMA}')
+    return manifest
+
+
+def first_line(error: Exception) -> str:
+    """The part of an error that fits into a message."""
+    return " ".join(str(error).split())[:200]
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Refuse a bundle with a missing, truncated or altered file, naming it."""
+    for name, wanted in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f'bundle file "{path}" is missing: copy the bundle again')
+        found = file_facts(path)
+        if found.bytes < wanted.bytes:
+            raise BundleError(f'bundle file "{path}" is truncated: {found.bytes} of {wanted.bytes} bytes; copy it again')
+        if found != wanted:
+            raise BundleError(f'bundle file "{path}" was altered: its SHA-256 is not the manifest\'s; copy it again')
+    required: Sequence[str] = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors", "calibration.json")
+    for name in (*required, "index/vectors.faiss", "index/documents.jsonl", "index/index.json"):
+        if name not in manifest.files:
+            raise BundleError(f'bundle "{folder}" lists no "{name}" in manifest.json: build it again')
+
+
+def check_running(folder: Path, manifest: Manifest, base: BaseFacts, encoder: Encoder) -> None:
+    """Refuse a bundle made for another base, template or encoder, naming both sides."""
+    pairs = (
+        ("base weights", f"{manifest.base} {manifest.base_fingerprint[:12]}", f"{base.id} {base.fingerprint[:12]}"),
+        ("chat template", manifest.template_hash[:12], base.template_hash[:12]),
+        ("encoder", f"{manifest.encoder} ({manifest.dimension})", f"{encoder.id} ({encoder.dimension})"),
+    )
+    for what, bundled, running in pairs:
+        if bundled != running:
+            raise BundleError(
+                f'bundle "{folder}" was made for {what} "{bundled}", but "{running}" is running: '
+                "serve the model it was made for, or train it again on this one"
+            )
+
+
+def load_bundle(folder: Path, *, base: BaseFacts, encoder: Encoder) -> Specialist:
+    """Verify and load a bundle; raises BundleError with the file and the cure."""
+    manifest = read_manifest(folder)
+    check_files(folder, manifest)
+    check_running(folder, manifest, base, encoder)
+    config = check_adapter(folder / "adapter", base)
+    if config["r"] != manifest.rank:
+        raise BundleError(f'bundle "{folder}" states rank "{manifest.rank}", its adapter has {config["r"]}: build it again')
+    index, calibration = load_index(folder / "index"), read_calibration(folder / "calibration.json")
+    if (index.encoder, index.dimension) != (encoder.id, encoder.dimension):
+        raise BundleError(f'index of bundle "{folder}" was embedded by "{index.encoder}", not "{encoder.id}": rebuild it')
+    return Specialist(folder, manifest, index, calibration)

@@ -1,0 +1,149 @@
+"""Labelled feature rows in; a calibrated probability and a threshold with a stated risk out.
+
+A logistic regression on standardised features is fitted on one half of the rows. The threshold is chosen on the other
+half only: the smallest one for which the share of negatives above it stays at or below alpha with probability
+1 - delta. For the k-th largest of n negative scores that share is Beta(k, n - k + 1) distributed whatever the scores
+are, the inversion of Clopper and Pearson (1934). It holds for queries like the negatives it was chosen on.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import beta, binomtest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss, roc_auc_score
+from pydantic import Field
+
+from index.config import Settings
+from index.errors import BundleError, CalibrationError
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Example:
+    """A query's features with its label: True where the specialist should be trusted."""
+
+    query: str
+    features: Mapping[str, float]
+    label: bool
+
+
+class Measured(Settings):
+    """A rate or score with its 95 % interval and the number of rows behind it."""
+
+    value: float
+    low: float
+    high: float
+    rows: int
+
+
+class Calibration(Settings):
+    """calibration.json: from features to a probability, and the threshold it is compared with."""
+
+    probability_of: str = Field(description="The event whose probability is stated, in words.")
+    labels: str = Field(description='Where labels come from: "domain" (whose docs) or "execution" (which answer passed).')
+    features: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    coefficients: tuple[float, ...]
+    intercept: float
+    threshold: float = Field(gt=0, lt=1)
+    alpha: float
+    delta: float
+    set_hash: str = Field(description="SHA-256 of the labelled queries.")
+    positives: int
+    negatives: int
+    metrics: dict[str, Measured]
+
+    def probability(self, features: Mapping[str, float]) -> float:
+        """The calibrated probability of one query's features."""
+        rows = zip(self.features, self.mean, self.scale, self.coefficients, strict=True)
+        logit = self.intercept + sum(c * (features[name] - mean) / scale for name, mean, scale, c in rows)
+        return 1 / (1 + exp(-max(min(logit, 30.0), -30.0)))
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read calibration.json; raises BundleError naming the file."""
+    try:
+        return Calibration.model_validate_json(path.read_text())
+    except (OSError, ValueError) as error:
+        raise BundleError(f'calibration "{path}" cannot be read ({error}): calibrate the bundle again') from error
+
+
+def negatives_needed(alpha: float, delta: float) -> int:
+    """The fewest negatives from which any threshold can be promised: (1 - alpha)^n <= delta."""
+    return int(np.ceil(np.log(delta) / np.log1p(-alpha)))
+
+
+def risk_threshold(scores: np.ndarray, alpha: float, delta: float) -> float:
+    """The smallest promised threshold for negatives' scores (n,); raises CalibrationError when n is too small."""
+    n = len(scores)
+    allowed = [k for k in range(1, n + 1) if beta.cdf(alpha, k, n - k + 1) >= 1 - delta]
+    if not allowed:
+        raise CalibrationError(
+            f'"{n}" negatives cannot promise a rate of {alpha:g} at delta {delta:g}: give {negatives_needed(alpha, delta)}'
+        )
+    kth = np.sort(scores)[::-1][allowed[-1] - 1]
+    return float(np.clip(np.nextafter(kth, 1.0), 1e-6, 1 - 1e-6))
+
+
+def proportion(hits: np.ndarray) -> Measured:
+    """A share with its Clopper-Pearson interval."""
+    interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(0.95, "exact")
+    return Measured(value=float(hits.mean()), low=interval.low, high=interval.high, rows=len(hits))
+
+
+def bootstrapped(score, labels: np.ndarray, probabilities: np.ndarray, seed: int) -> Measured:
+    """A score of (labels, probabilities) with its percentile bootstrap interval, resampled within each label."""
+    rng = np.random.default_rng(seed)
+    sides = [np.flatnonzero(labels == side) for side in (False, True)]
+    draws = (np.concatenate([rng.choice(side, len(side)) for side in sides]) for _ in range(RESAMPLES))
+    values = [score(labels[rows], probabilities[rows]) for rows in draws]
+    low, high = np.percentile(values, [2.5, 97.5])
+    return Measured(value=float(score(labels, probabilities)), low=low, high=high, rows=len(labels))
+
+
+def half(examples: Sequence[Example], side: int) -> list[Example]:
+    """One half of the examples, by a hash of the query, so that the same query is always on the same side."""
+    return [e for e in examples if hashlib.sha256(e.query.encode()).digest()[0] % 2 == side]
+
+
+def calibrate(
+    examples: Sequence[Example], features: Sequence[str], *, alpha: float, delta: float, labels: str,
+    probability_of: str, seed: int = 0,
+) -> Calibration:  # fmt: skip
+    """Fit on one half, choose the threshold and measure on the other; raises CalibrationError on too few labels."""
+    fitted, held = half(examples, 0), half(examples, 1)
+    if len({e.label for e in fitted}) < 2 or len({e.label for e in held}) < 2:
+        raise CalibrationError(f'"{len(examples)}" labelled queries do not hold both labels on both halves: give more')
+    matrix = np.array([[e.features[name] for name in features] for e in fitted])
+    mean, scale = matrix.mean(0), np.maximum(matrix.std(0), 1e-9)
+    model = LogisticRegression().fit((matrix - mean) / scale, [e.label for e in fitted])
+    calibration = Calibration(
+        probability_of=probability_of, labels=labels, features=tuple(features), mean=tuple(mean), scale=tuple(scale),
+        coefficients=tuple(model.coef_[0]), intercept=float(model.intercept_[0]), threshold=0.5, alpha=alpha,
+        delta=delta, set_hash=set_hash(examples), positives=sum(e.label for e in examples),
+        negatives=sum(not e.label for e in examples), metrics={},
+    )  # fmt: skip
+    truth = np.array([e.label for e in held])
+    probabilities = np.array([calibration.probability(e.features) for e in held])
+    threshold = risk_threshold(probabilities[~truth], alpha, delta)
+    metrics = {
+        "auroc": bootstrapped(roc_auc_score, truth, probabilities, seed),
+        "brier": bootstrapped(brier_score_loss, truth, probabilities, seed),
+        "coverage": proportion(probabilities[truth] >= threshold),
+        "false_accept": proportion(probabilities[~truth] >= threshold),
+    }
+    return calibration.model_copy(update={"threshold": threshold, "metrics": metrics})
+
+
+def set_hash(examples: Sequence[Example]) -> str:
+    """SHA-256 of the labelled queries, in an order of their own."""
+    lines = sorted(json.dumps([e.query, e.label]) for e in examples)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,60 @@
+"""A YAML file in, a frozen settings object out; every refusal names the file and the key or line.
+
+Not covered: environment variables and includes. One file is one complete configuration.
+"""
+
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from index.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """Root of every settings class: frozen, and a key that no field has is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+SettingsType = TypeVar("SettingsType", bound=Settings)
+
+
+def read_config(path: str | Path, model: type[SettingsType]) -> SettingsType:
+    """Read a YAML file as `model`; raises ConfigError with the file and the line or key."""
+    try:
+        values = yaml.safe_load(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}): give the path of a YAML file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: is not YAML ({getattr(error, 'problem', None) or error})") from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: holds a {type(values).__name__}, not `key: value` lines")
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {'; '.join(explain(e, model) for e in error.errors())}") from error
+
+
+def explain(error: object, model: type[BaseModel]) -> str:
+    """One validation error as: key, value in quotes, what is wrong, and for an unknown key what exists."""
+    assert isinstance(error, dict)
+    key = ".".join(str(part) for part in error["loc"]) or "the file"
+    if error["type"] == "extra_forbidden":
+        owner: type[BaseModel] = model
+        for part in error["loc"][:-1]:
+            annotation = owner.model_fields[part].annotation if part in owner.model_fields else None
+            if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+                return f'unknown key "{key}"'
+            owner = annotation
+        return f'unknown key "{key}": the keys here are {", ".join(sorted(owner.model_fields))}'
+    if error["type"] == "missing":
+        return f'key "{key}" is missing: add it'
+    return f'key "{key}" is "{error["input"]}": {error["msg"]}'

@@ -1,0 +1,28 @@
+"""Everything index/ can refuse.
+
+    IndexFault
+    ├── ConfigError        a YAML file that cannot be read as the settings its folder means
+    ├── CorpusError        a package, a document or a query that cannot be indexed
+    ├── CalibrationError   labels from which no threshold can be promised
+    └── BundleError        a bundle that must not be served: missing, altered, or made for another base
+"""
+
+
+class IndexFault(Exception):
+    """Root of this package's errors; its text says what, the value in quotes, and the cure."""
+
+
+class ConfigError(IndexFault):
+    """A configuration file that cannot be read as its settings class."""
+
+
+class CorpusError(IndexFault):
+    """A source that yields no documents, or a query that cannot be searched."""
+
+
+class CalibrationError(IndexFault):
+    """A label set too small or too mixed for the promised risk."""
+
+
+class BundleError(IndexFault):
+    """A bundle that is incomplete, altered, malformed, or made for another base, template or encoder."""

@@ -1,0 +1,206 @@
+"""What a bundle must survive, and what must stop the service before it starts, each naming the file."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from index.bundle import BaseFacts, base_facts, load_bundle, write_manifest
+from index.calibrate import calibrate
+from index.errors import BundleError
+from index.store import Index
+from tests.index.conftest import DIMENSION, encode
+from tests.index.test_calibrate import examples
+
+WIDTH, OUT, RANK = 32, 48, 4
+MODULE = "model.layers.0.self_attn.q_proj"
+
+
+class WordEncoder:
+    """A real, model-free encoder with the interface of index.embed.Encoder."""
+
+    id = "words"
+    dimension = DIMENSION
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        """Unit vectors (N, D)."""
+        return encode(texts)
+
+
+def write_base(folder: Path, seed: int = 0) -> Path:
+    """A base of one matrix."""
+    folder.mkdir()
+    weights = torch.randn(OUT, WIDTH, generator=torch.Generator().manual_seed(seed))
+    save_file({f"{MODULE}.weight": weights}, folder / "model.safetensors")
+    (folder / "config.json").write_text('{"_name_or_path": "toy/base"}')
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    return folder
+
+
+def write_adapter(folder: Path, tensors: dict[str, torch.Tensor] | None = None, **config: Any) -> None:
+    """A PEFT folder for the toy base; tensors and configuration can be replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    prefix = f"base_model.model.{MODULE}"
+    default = {f"{prefix}.lora_A.weight": torch.ones(RANK, WIDTH), f"{prefix}.lora_B.weight": torch.ones(OUT, RANK)}
+    save_file(default | (tensors or {}), folder / "adapter_model.safetensors")
+    settings = {"peft_type": "LORA", "r": RANK, "lora_alpha": 8, "target_modules": ["q_proj"], **config}
+    (folder / "adapter_config.json").write_text(json.dumps(settings))
+
+
+def seal(folder: Path, base: BaseFacts, **changes: object) -> None:
+    """Write the manifest over whatever the folder holds now."""
+    facts = {
+        "name": "toy", "base": base.id, "base_fingerprint": base.fingerprint, "template_hash": base.template_hash,
+        "rank": RANK, "target_modules": ["q_proj"], "encoder": "words", "dimension": DIMENSION, "names": ["toytable"],
+        "context": True, "seed": 0, "data": {}, "contamination": "none", "versions": {}, "git_commit": "unknown",
+    }  # fmt: skip
+    write_manifest(folder, facts | changes)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> BaseFacts:
+    return base_facts(write_base(tmp_path / "base"))
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, index: Index, base: BaseFacts) -> Path:
+    folder = tmp_path / "toy"
+    write_adapter(folder / "adapter")
+    index.save(folder / "index")
+    rows = [type(e)(e.query, {"top": e.features["top"]}, e.label) for e in examples(100, 3.0)]
+    calibration = calibrate(rows, ("top",), alpha=0.1, delta=0.1, labels="domain", probability_of="x")
+    (folder / "calibration.json").write_text(calibration.model_dump_json())
+    seal(folder, base)
+    return folder
+
+
+def refused(bundle: Path, base: BaseFacts, *parts: str) -> None:
+    """Loading must fail with one message that holds every part."""
+    with pytest.raises(BundleError) as caught:
+        load_bundle(bundle, base=base, encoder=WordEncoder())  # type: ignore[arg-type]
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_a_whole_bundle_loads_and_answers(bundle: Path, base: BaseFacts) -> None:
+    """Evidence, features, score and probability of a query come from the bundle alone."""
+    specialist = load_bundle(bundle, base=base, encoder=WordEncoder())  # type: ignore[arg-type]
+    query = "Add all rows with sum"
+    found = specialist.retrieve(query, encode([query])[0])
+    assert found.hits[0].document.symbol == "toytable.Table.total"
+    assert found.score == found.features["top"] == found.hits[0].score
+    assert found.probability == specialist.calibration.probability(found.features)
+    assert (specialist.name, specialist.context) == ("toy", True)
+
+
+def test_a_bundle_without_manifest_is_incomplete(bundle: Path, base: BaseFacts) -> None:
+    """The manifest is written last: its absence means a build that was killed."""
+    (bundle / "manifest.json").unlink()
+    refused(bundle, base, "has no manifest.json", "incomplete")
+
+
+@pytest.mark.parametrize(
+    "name", ["adapter/adapter_model.safetensors", "adapter/adapter_config.json", "index/vectors.faiss", "calibration.json"]
+)
+def test_each_missing_truncated_or_altered_file_is_named(bundle: Path, base: BaseFacts, name: str) -> None:
+    """Three ways a copy goes wrong, told apart."""
+    path = bundle / name
+    content = path.read_bytes()
+    path.write_bytes(content[:-10])
+    refused(bundle, base, name, "truncated")
+    path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    refused(bundle, base, name, "altered")
+    path.unlink()
+    refused(bundle, base, name, "missing")
+
+
+def test_a_manifest_that_is_no_json_is_named(bundle: Path, base: BaseFacts) -> None:
+    """A cut manifest."""
+    path = bundle / "manifest.json"
+    path.write_text(path.read_text()[:100])
+    refused(bundle, base, "manifest.json", "cannot be read")
+
+
+def test_another_base_is_refused_naming_both(bundle: Path, base: BaseFacts, tmp_path: Path) -> None:
+    """Same shapes, other weights: nothing but the fingerprint would notice."""
+    other = base_facts(write_base(tmp_path / "other", seed=1))
+    refused(bundle, other, base.fingerprint[:12], other.fingerprint[:12])
+
+
+def test_another_chat_template_is_refused(bundle: Path, tmp_path: Path) -> None:
+    """An adapter trained on one rendering is worse than base on another."""
+    shutil.copytree(tmp_path / "base", tmp_path / "templated")
+    (tmp_path / "templated" / "chat_template.jinja").write_text("{{ other }}")
+    refused(bundle, base_facts(tmp_path / "templated"), "chat template")
+
+
+def test_another_encoder_is_refused_naming_both(bundle: Path, base: BaseFacts) -> None:
+    """Distances between two encoders' vectors mean nothing."""
+    seal(bundle, base, encoder="minilm")
+    refused(bundle, base, "minilm (64)", "words (64)")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "config", "parts"),
+    [
+        ({"lora_A.weight": torch.full((RANK, WIDTH), float("nan"))}, {}, ("NaN", "lora_A")),
+        ({"lora_B.weight": torch.full((OUT, RANK), float("inf"))}, {}, ("infinite", "lora_B")),
+        ({"lora_A.weight": torch.ones(RANK + 1, WIDTH)}, {}, ("shape (5, 32)", "(4, 32)")),
+        ({"lora_A.weight": torch.ones(RANK, WIDTH + 1)}, {}, ("shape (4, 33)", "another")),
+        ({}, {"r": RANK * 2}, ("shape", "rank 8")),
+        ({}, {"r": "four"}, ("adapter_config.json", '"four"')),
+        ({}, {"peft_type": "IA3"}, ('"IA3"', "LoRA")),
+        ({}, {"use_dora": True}, ("plain LoRA",)),
+    ],
+)  # fmt: skip
+def test_an_adapter_the_engine_would_swallow_is_refused(
+    bundle: Path, base: BaseFacts, tensors: dict[str, torch.Tensor], config: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    """Non-finite weights, other widths, other ranks: vLLM takes each of them without a word."""
+    write_adapter(bundle / "adapter", {f"base_model.model.{MODULE}.{n}": t for n, t in tensors.items()}, **config)
+    seal(bundle, base)
+    refused(bundle, base, *parts)
+
+
+def test_a_tensor_of_a_layer_the_base_lacks_is_refused(bundle: Path, base: BaseFacts) -> None:
+    """Layer 77 of a model with one layer."""
+    write_adapter(bundle / "adapter", {"base_model.model.model.layers.77.self_attn.q_proj.lora_A.weight": torch.ones(4, 32)})
+    seal(bundle, base)
+    refused(bundle, base, "layers.77", "another base")
+
+
+def test_a_safetensors_file_cut_before_it_was_sealed_is_refused(bundle: Path, base: BaseFacts) -> None:
+    """Hashes agree, the header does not: the export itself was cut."""
+    path = bundle / "adapter" / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-64])
+    seal(bundle, base)
+    refused(bundle, base, "adapter_model.safetensors", "truncated")
+
+
+def test_a_rank_the_manifest_denies_is_refused(bundle: Path, base: BaseFacts) -> None:
+    """Manifest and adapter must tell the same."""
+    seal(bundle, base, rank=16)
+    refused(bundle, base, 'rank "16"')
+
+
+def test_a_base_without_safetensors_is_refused(tmp_path: Path) -> None:
+    """The shapes are read from that format only."""
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BundleError, match="safetensors"):
+        base_facts(tmp_path)
+
+
+@pytest.mark.parametrize("position", [-1, 200])
+def test_the_fingerprint_sees_changed_weights(tmp_path: Path, position: int) -> None:
+    """First and last blocks are always among those sampled."""
+    before = base_facts(write_base(tmp_path / "base"))
+    path = tmp_path / "base" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(bytes(content))
+    assert base_facts(tmp_path / "base").fingerprint != before.fingerprint

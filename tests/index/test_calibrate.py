@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+from index.calibrate import Calibration, Example, calibrate, negatives_needed, read_calibration, risk_threshold
+from index.errors import BundleError, CalibrationError
+
+
+def examples(n: int, shift: float, seed: int = 0) -> list[Example]:
+    """n positives and n negatives whose feature differs by `shift` standard deviations."""
+    rng = np.random.default_rng(seed)
+    return [
+        Example(f"query {label} {i}", {"top": float(rng.normal(shift if label else 0.0)), "noise": float(rng.normal())}, label)
+        for label in (True, False)
+        for i in range(n)
+    ]
+
+
+def fitted(n: int = 400, shift: float = 3.0) -> Calibration:
+    """A calibration on separable queries."""
+    rows = examples(n, shift)
+    return calibrate(rows, ("top", "noise"), alpha=0.05, delta=0.05, labels="domain", probability_of="x", seed=0)
+
+
+def test_the_probability_rises_with_the_feature_that_tells_and_is_calibrated() -> None:
+    """Among new queries given about p, about a share p is positive."""
+    calibration = fitted()
+    fresh = examples(4000, 3.0, seed=1)
+    probabilities = np.array([calibration.probability(e.features) for e in fresh])
+    labels = np.array([e.label for e in fresh])
+    middle = (probabilities > 0.4) & (probabilities < 0.6)
+    assert middle.sum() > 100
+    assert abs(labels[middle].mean() - probabilities[middle].mean()) < 0.1
+    assert calibration.probability({"top": 3, "noise": 0}) > 0.9 > 0.1 > calibration.probability({"top": 0, "noise": 0})
+
+
+def test_the_promised_rate_holds_as_often_as_promised() -> None:
+    """Of 400 thresholds from 150 negatives each, at least 1 - delta keep the true rate at or below alpha."""
+    rng = np.random.default_rng(0)
+    true_rates = [1 - risk_threshold(rng.uniform(size=150), 0.1, 0.1) for _ in range(400)]
+    assert np.mean(np.array(true_rates) <= 0.1) >= 0.87
+
+
+def test_the_threshold_is_the_smallest_that_can_be_promised() -> None:
+    """One negative more above it would break the Clopper-Pearson bound."""
+    scores = np.linspace(0.001, 0.999, 500)
+    above = int((scores >= risk_threshold(scores, 0.05, 0.05)).sum())
+    upper = beta.ppf(0.95, np.arange(500) + 1, 500 - np.arange(500))
+    assert upper[above] <= 0.05 < upper[above + 1]
+
+
+def test_too_few_negatives_are_refused_with_the_number_needed() -> None:
+    """No threshold is better than one that only looks safe."""
+    needed = negatives_needed(0.05, 0.05)
+    assert needed == 59
+    with pytest.raises(CalibrationError, match=str(needed)):
+        risk_threshold(np.zeros(needed - 1), 0.05, 0.05)
+    risk_threshold(np.zeros(needed), 0.05, 0.05)
+
+
+def test_labels_of_one_kind_are_refused() -> None:
+    """Nothing can be told apart from nothing."""
+    with pytest.raises(CalibrationError, match="both labels"):
+        calibrate(
+            [e for e in examples(50, 1.0) if e.label], ("top",), alpha=0.1, delta=0.1, labels="domain", probability_of="x"
+        )  # fmt: skip
+
+
+def test_metrics_are_measured_on_rows_that_were_not_fitted() -> None:
+    """Half the rows, each figure with its interval and its rows."""
+    metrics = fitted().metrics
+    assert set(metrics) == {"auroc", "brier", "coverage", "false_accept"}
+    assert all(m.low <= m.value <= m.high for m in metrics.values())
+    assert 300 < metrics["auroc"].rows < 500
+    assert metrics["false_accept"].value <= 0.05
+
+
+def test_the_set_hash_tells_label_sets_apart_but_not_their_order() -> None:
+    """The hash says which labels stand behind a threshold."""
+    rows = examples(100, 3.0)
+    given = {"alpha": 0.1, "delta": 0.1, "labels": "domain", "probability_of": "x"}
+    one, reordered = (calibrate(r, ("top",), **given) for r in (rows, rows[::-1]))
+    other = calibrate(examples(101, 3.0), ("top",), **given)
+    assert one.set_hash == reordered.set_hash != other.set_hash
+
+
+def test_extreme_features_give_a_probability_not_an_overflow() -> None:
+    """Far outside what was fitted the logit is bounded."""
+    assert 0 < fitted().probability({"top": -1e9, "noise": 0.0}) < fitted().probability({"top": 1e9, "noise": 0.0}) < 1
+
+
+def test_an_unreadable_calibration_names_its_file(tmp_path) -> None:
+    """Start-up stops there, before any query is routed by half a file."""
+    (tmp_path / "calibration.json").write_text(fitted().model_dump_json()[:-40])
+    with pytest.raises(BundleError, match=r"calibration\.json"):
+        read_calibration(tmp_path / "calibration.json")

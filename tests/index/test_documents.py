@@ -1,0 +1,68 @@
+import pytest
+
+from index.documents import Document, doctest_blocks, licence_of, package_documents, public_objects
+from index.errors import CorpusError
+
+
+def test_every_public_object_and_every_doctest_block_is_one_document(documents: list[Document]) -> None:
+    """Prose and code stand in documents of their own, so that held-out code can be left out alone."""
+    kinds = {document.id: document.kind for document in documents}
+    assert kinds["toytable:toytable.Table.total"] == "object"
+    assert kinds["toytable:toytable.Table.total#0"] == "example"
+    assert kinds["toytable:toytable.Table.total#1"] == "example"
+
+
+def test_a_namespace_property_is_written_as_its_users_write_it(documents: list[Document]) -> None:
+    """`Table.text.contains`, not `toytable.text.TextNamespace.contains`, and only once."""
+    symbols = [document.symbol for document in documents if document.name == "contains"]
+    assert symbols == ["toytable.Table.text.contains"]
+
+
+def test_private_names_and_objects_without_docstring_are_left_out(documents: list[Document]) -> None:
+    """What users cannot or should not call is not evidence."""
+    assert not {"_hidden", "silent"} & {document.name for document in documents}
+
+
+def test_prose_stops_before_the_first_section_and_loses_its_markup(documents: list[Document]) -> None:
+    """Directives and roles are reduced to the text a reader sees."""
+    total = next(document for document in documents if document.id == "toytable:toytable.Table.total")
+    assert total.text == "toytable.Table.total()\nAdd all rows with `sum`."
+
+
+def test_the_signature_stands_in_the_object_document(documents: list[Document]) -> None:
+    """Argument names are what old knowledge gets wrong."""
+    concat = next(document for document in documents if document.id == "toytable:toytable.concat")
+    assert concat.text.startswith("toytable.concat(left, right, *, how='vertical')")
+
+
+def test_ids_do_not_change_when_the_package_is_read_again(toytable: str, documents: list[Document]) -> None:
+    """An id in a decision can be looked up after a rebuild."""
+    assert [document.id for document in package_documents(toytable)] == [document.id for document in documents]
+
+
+def test_doctest_code_has_no_prompts_and_no_directives(documents: list[Document]) -> None:
+    """Evidence is code one can paste."""
+    skipped = next(document for document in documents if document.id == "toytable:toytable.Table.total#1")
+    assert "Table([]).total()\n" in skipped.text
+    assert ">>>" not in skipped.text
+    assert "doctest" not in skipped.text
+
+
+def test_a_malformed_docstring_has_no_blocks() -> None:
+    """One broken docstring must not end the reading of a package."""
+    assert doctest_blocks(">>> f(\n ... 1)\n  2\n >>>x") == []
+
+
+def test_polars_is_read_whole_with_its_licence() -> None:
+    """The starter domain: more than a thousand objects, among them one behind two namespaces."""
+    symbols = {thing.symbol for thing in public_objects("polars")}
+    assert len(symbols) > 1500
+    assert {"polars.DataFrame.group_by", "polars.Expr.str.contains", "polars.selectors.numeric"} <= symbols
+    assert "MIT" in licence_of("polars")
+
+
+@pytest.mark.parametrize("package", ["no_such_package_here", "toytable.mute"])
+def test_a_package_that_gives_nothing_is_refused_by_name(package: str, toytable: str) -> None:
+    """A missing package and one without docstrings are told apart from success."""
+    with pytest.raises(CorpusError, match=f'"{package}"'):
+        public_objects(package)

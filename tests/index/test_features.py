@@ -1,0 +1,34 @@
+from index.features import FEATURES, Vocabulary
+from index.store import Index
+from tests.index.conftest import encode
+
+
+def features(index: Index, query: str) -> dict[str, float]:
+    """The features of a query on the toy index."""
+    hits = index.search(encode([query])[0], 8)
+    return dict(Vocabulary(index, ["toytable", "tt"]).features(query, hits))
+
+
+def test_features_come_by_name_in_their_fixed_order(index: Index) -> None:
+    """Coefficients are stored in this order."""
+    assert tuple(features(index, "add all rows")) == FEATURES
+
+
+def test_words_the_evidence_lacks_lower_the_coverage(index: Index) -> None:
+    """The near miss: the same question for another library."""
+    near = features(index, "add all rows with sum")
+    miss = features(index, "add all rows with sum in duckdb over parquet")
+    assert near["coverage"] > 0.9
+    assert miss["coverage"] < near["coverage"] - 0.2
+
+
+def test_a_query_that_names_the_library_says_so(index: Index) -> None:
+    """Whole words only: a name inside another word is another word."""
+    assert features(index, "Table in toytable?")["mentions"] == 1
+    assert features(index, "tt.concat")["mentions"] == 1
+    assert features(index, "attic")["mentions"] == 0
+
+
+def test_an_empty_query_has_features(index: Index) -> None:
+    """Nothing to divide by is no error in the gate."""
+    assert features(index, "")["coverage"] == 0
