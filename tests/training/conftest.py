@@ -1,0 +1,23 @@
+"""The toy package of the index tests, and verified tasks of a small real package."""
+
+import pytest
+
+from tests.index.conftest import documents, index, toytable
+from training.tasks import Task, TaskSource, package_tasks
+
+__all__ = ["documents", "index", "toytable"]
+
+
+def source(held_out_share: float = 0.0) -> TaskSource:
+    """Tasks of the standard library's `statistics`, whose docstrings hold doctests."""
+    return TaskSource("statistics", "from statistics import *", 3, held_out_share, 0, {}, "")
+
+
+@pytest.fixture(scope="session")
+def tasks() -> list[Task]:
+    return package_tasks(source())
+
+
+@pytest.fixture(scope="session")
+def held_out() -> list[Task]:
+    return package_tasks(source(held_out_share=1.0))

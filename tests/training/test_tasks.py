@@ -1,0 +1,100 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from index.documents import package_documents
+from training.errors import LeakError, TaskError
+from training.execute import Program, run_batch
+from training.leak import clean_documents, clean_train, refuse_overlap
+from training.tasks import Task, answer_code, normalised, passes, read_tasks, split_of, write_tasks
+
+
+def by_id(tasks: list[Task], id_: str) -> Task:
+    """One task of the list."""
+    return next(task for task in tasks if task.id == id_)
+
+
+def test_a_task_has_prose_setup_display_and_a_reference_that_was_executed(tasks: list[Task]) -> None:
+    """What a candidate sees holds the display, never the reference."""
+    task = by_id(tasks, "statistics:statistics.mean/0")
+    assert "Return the sample arithmetic mean of data." in task.instruction
+    assert "from statistics import *" in task.setup
+    assert "```\n2.8\n```" in task.instruction
+    assert task.reference == "result = mean([1, 2, 3, 4, 4])\n"
+    assert task.reference not in task.instruction
+    assert task.expected == "value:2.8"
+
+
+def test_the_reference_passes_and_wrong_or_missing_answers_do_not(tasks: list[Task]) -> None:
+    """The check compares what execution made of `result`."""
+    task = by_id(tasks, "statistics:statistics.mean/0")
+    answers = [task.reference, "result = 14 / 5", "result = 3", "x = mean([1, 2, 3, 4, 4])", "result = average()", ""]
+    outcomes = run_batch([Program(task.setup, answer) for answer in answers], {})
+    assert [passes(task, outcome) for outcome in outcomes] == [True, True, False, False, False, False]
+
+
+def test_an_answer_that_copies_the_display_fails_on_the_second_input() -> None:
+    """The display is in the question; only code that computes it passes."""
+    setup = "import polars as pl\ndf = pl.DataFrame({'a': [1, 2, 3]})\n"
+    answers = ["result = df.select(pl.col('a') * 2)", "result = pl.DataFrame({'a': [2, 4, 6]})"]
+    reference, copied = run_batch([Program(setup, answer) for answer in answers], {})
+    task = Task("t", "polars.x", "held_out", "", setup, answers[0], reference.first, reference.second, "", "")
+    assert copied.first == reference.first
+    assert passes(task, reference)
+    assert not passes(task, copied)
+
+
+def test_the_same_method_name_is_always_on_the_same_side() -> None:
+    """`Expr.str.contains` and `Series.list.contains` share a name, so they share a side."""
+    names = [f"method_{i}" for i in range(2000)]
+    sides = [split_of(name, 0.2, 0) for name in names]
+    assert sides == [split_of(name, 0.2, 0) for name in names]
+    assert 0.15 < sides.count("held_out") / len(sides) < 0.25
+    assert sides != [split_of(name, 0.2, 1) for name in names]
+
+
+def test_held_out_examples_leave_the_index_and_their_prose_stays(held_out: list[Task]) -> None:
+    """What a held-out method is remains findable; how its task is solved does not."""
+    kept = clean_documents(package_documents("statistics"), held_out)
+    assert "statistics:statistics.mean" in {document.id for document in kept}
+    assert not any(document.kind == "example" and document.name == "mean" for document in kept)
+    refuse_overlap([], kept, held_out)
+
+
+def test_a_training_task_with_held_out_code_is_left_out_whatever_its_name(held_out: list[Task]) -> None:
+    """An alias documents the same statement under another method name."""
+    alias = [replace(task, split="train", symbol="statistics.alias") for task in held_out]
+    other = replace(alias[0], reference="result = something_else(1)\n")
+    assert clean_train([*held_out, *alias, other]) == [other]
+
+
+def test_held_out_code_in_a_row_or_in_the_index_is_refused(held_out: list[Task]) -> None:
+    """The last line before training: a leak ends the run, naming the code or the document."""
+    with pytest.raises(LeakError, match=r"mean\(\[1, 2, 3, 4, 4\]\)"):
+        refuse_overlap(["x = mean([1,2,3,4,4])"], [], held_out)
+    with pytest.raises(LeakError, match="index document"):
+        refuse_overlap([], package_documents("statistics"), held_out)
+
+
+def test_code_is_compared_as_syntax() -> None:
+    """Layout, quotes and the assigned name do not hide a copy."""
+    assert normalised('result = f("a",\n  1)') == normalised("f('a', 1)")
+    assert normalised("not python at all (") == set()
+
+
+def test_the_first_fenced_block_is_the_answer() -> None:
+    """Prose round the block is dropped; an answer without a block is taken whole, a cut one to its end."""
+    assert answer_code("Sure:\n```python\nresult = 1\n```\nDone.\n```\nx\n```") == "result = 1\n"
+    assert answer_code("result = 1") == "result = 1"
+    assert answer_code("```py\nresult = 1") == "result = 1"
+
+
+def test_tasks_survive_the_disk_and_a_broken_line_is_named(tasks: list[Task], tmp_path: Path) -> None:
+    """File and line number, so that the line can be looked at."""
+    path = tmp_path / "tasks.jsonl"
+    write_tasks(path, tasks)
+    assert read_tasks(path) == tasks
+    path.write_text(path.read_text() + '{"id": "cut')
+    with pytest.raises(TaskError, match=rf'tasks.jsonl" line {len(tasks) + 1}'):
+        read_tasks(path)

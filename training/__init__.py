@@ -1,0 +1,1 @@
+"""Tasks in; a bundle and scores out."""

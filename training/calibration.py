@@ -1,0 +1,89 @@
+"""Training tasks and other packages' docs in, the bundle's first calibration out.
+
+Labels say whose documentation a query comes from (labels: "domain"), not whose answer passed: the stated probability
+is that the query belongs to the specialist's library. Queries of both labels take the same forms, so that the form
+tells nothing; some positives do not name the library, and some negatives do.
+
+Positives see the index as a held-out method does: without examples of their own method.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from index.bundle import SEARCH_DEPTH
+from index.calibrate import Calibration, Example, calibrate
+from index.documents import PublicObject, public_objects
+from index.features import FEATURES, Vocabulary
+from index.store import Index
+from training.config import CalibrationSettings
+from training.errors import TaskError
+from training.rows import how_to, others
+from training.tasks import Task, drafts, first_sentences
+
+PROBABILITY_OF = "the query is about the specialist's library, as opposed to the out-of-domain queries it was fitted on"
+
+
+def positive_queries(tasks: Sequence[Task], package: str, seed: int) -> Iterator[tuple[str, str]]:
+    """(query, method name) for the first task of each object: its instruction, its question, or one without the name."""
+    draw = random.Random(seed)
+    first = {task.symbol: task for task in reversed(tasks)}
+    for task in first.values():
+        form = draw.choice(("instruction", "question", "nameless"))
+        question = how_to(task)
+        if form == "nameless":
+            question = question.replace(f" in {package.capitalize()}", "")
+        yield (task.instruction if form == "instruction" else question), task.name
+
+
+def stub(thing: PublicObject) -> str:
+    """A completion request for a function with this name and prose, as code benchmarks ask it."""
+    name = thing.symbol.rsplit(".", 1)[-1]
+    return f'Complete this function:\n```python\ndef {name}{thing.signature or "(value)"}:\n    """{thing.prose}"""\n```'
+
+
+def other_queries(package: str, count: int, seed: int) -> list[str]:
+    """Queries from another package's docs: task instructions where it has doctests, questions, function stubs."""
+    draw = random.Random(f"{package}:{seed}")
+    things = [thing for thing in public_objects(package) if len(thing.prose.split()) >= 4]
+    queries = []
+    for thing in draw.sample(things, min(count, len(things))):
+        instructions = [task.instruction for task in drafts(thing, package, f"import {package}", 1, 0.0, 0)]
+        sentence = first_sentences(thing.prose, 160).rstrip(".")
+        question = f"How do I do this in {package}: {sentence[:1].lower()}{sentence[1:]}? Show a short example."
+        queries.append(draw.choice([*instructions, *instructions, question, stub(thing)]))
+    return queries
+
+
+def negative_queries(settings: CalibrationSettings, seed: int) -> Iterator[str]:
+    """Out-of-domain queries from other packages and the written list; one in ten names the library all the same."""
+    if not settings.queries.is_file():
+        raise TaskError(f'calibration queries "{settings.queries}" do not exist: name a text file, one query a line')
+    draw = random.Random(seed)
+    written = [line for line in settings.queries.read_text("utf-8").splitlines() if line.strip()]
+    drawn = [q for package in settings.other_packages for q in other_queries(package, settings.queries_per_package, seed)]
+    for query in dict.fromkeys(written + drawn):
+        yield f"We use {settings.names[0]} at work. {query}" if draw.random() < 0.1 else query
+
+
+def first_calibration(
+    tasks: Sequence[Task], index: Index, encode: Callable, settings: CalibrationSettings, package: str, seed: int
+) -> Calibration:
+    """Fit the gate on the training tasks' queries against everyone else's."""
+    positives = list(positive_queries(tasks, package, seed))
+    negatives = [(query, "") for query in negative_queries(settings, seed)]
+    vocabulary, examples = Vocabulary(index, settings.names), []
+    vectors = encode([query for query, _ in positives + negatives])
+    for number, ((query, name), vector) in enumerate(zip(positives + negatives, vectors, strict=True)):
+        hits = others(index.search(vector, SEARCH_DEPTH), name)
+        examples.append(Example(query, vocabulary.features(query, hits), number < len(positives)))
+    return calibrate(
+        examples, FEATURES, alpha=settings.alpha, delta=settings.delta, labels="domain",
+        probability_of=PROBABILITY_OF, seed=seed,
+    )  # fmt: skip
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a data file, for the manifest."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,70 @@
+"""Settings of the training stages, read from configs/training/."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from index.config import Settings
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class TaskSettings(Settings):
+    """Where tasks come from."""
+
+    package: str = Field(description="Installed package whose docstrings hold the doctests.")
+    preamble: str = Field(description="Statements that stand before every example, such as the package's import.")
+    max_per_object: int = Field(default=3, ge=1, description="Training tasks taken from one docstring; held-out: one.")
+    held_out_share: Share = Field(default=0.2, description="Share of method names kept out of training and index.")
+    display: str = Field(default="", description="How a usable expected output starts; empty takes every output.")
+    environment: dict[str, str] = Field(default={}, description="Environment of every executed program.")
+
+
+class RowSettings(Settings):
+    """How tasks become rows."""
+
+    evidence_share: Share = Field(default=0.4, description="Share of task rows rendered with evidence.")
+    how_to_share: Share = Field(default=0.2, description="Share of tasks that also give a plain-question row.")
+    max_characters: int = Field(default=4000, ge=100, description="Tasks whose instruction is longer give no row.")
+
+
+class CalibrationSettings(Settings):
+    """How the gate's threshold is chosen."""
+
+    names: list[str] = Field(description="What users call the library in a question.")
+    other_packages: list[str] = Field(description="Installed packages whose docs make out-of-domain queries.")
+    queries: Path = Field(description="Text file of out-of-domain queries, one a line.")
+    queries_per_package: int = Field(default=60, ge=1, description="Queries drawn from each other package.")
+    alpha: float = Field(default=0.05, gt=0, lt=1, description="Bound on the rate of out-of-domain queries accepted.")
+    delta: float = Field(default=0.05, gt=0, lt=1, description="Chance that the bound does not hold.")
+
+
+class SftSettings(Settings):
+    """The optimiser's settings."""
+
+    rank: int = Field(default=16, ge=1, description="LoRA rank.")
+    alpha: float = Field(default=32, gt=0, description="LoRA scale numerator: updates are scaled by alpha / rank.")
+    epochs: float = Field(default=2, gt=0, description="Passes over the rows.")
+    max_steps: int = Field(default=-1, description="Optimiser steps; -1 leaves it to epochs.")
+    batch_rows: int = Field(default=4, ge=1, description="Rows an optimiser step.")
+    learning_rate: float = Field(default=2e-4, gt=0, description="Peak of the cosine schedule.")
+    warmup_steps: int = Field(default=10, ge=0, description="Steps of linear warm-up.")
+    max_length_tokens: int = Field(default=1024, ge=16, description="Rows that are longer, in tokens, are left out.")
+    save_steps: int = Field(default=50, ge=1, description="Steps between checkpoints.")
+    seed: int = Field(default=0, description="Seed of split, rows, initialisation and order.")
+
+
+class SftConfig(Settings):
+    """configs/training/*.yaml of the sft stage."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$", description="Name of the specialist and of its bundle.")
+    model: str = Field(default="starter", description='Base: "starter", a local folder, or a Hugging Face id.')
+    encoder: str = Field(default="starter", description='Encoder: "starter", a local folder, or a Hugging Face id.')
+    run: Path = Field(description="Folder of the run: tasks, rows, steps, checkpoints.")
+    bundle: Path = Field(description="Folder the finished bundle is written to.")
+    context: bool = Field(default=True, description="Whether the service puts evidence into the prompt by default.")
+    tasks: TaskSettings
+    rows: RowSettings = RowSettings()
+    sft: SftSettings = SftSettings()
+    calibration: CalibrationSettings

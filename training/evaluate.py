@@ -1,0 +1,177 @@
+"""A running service and graded items in; pass rates by execution, paired, out.
+
+The questions go over HTTP to the service as a user would send them, so what is measured is what is served: prompt
+rendering, gate, adapter and engine. Every answer is written to the run folder as it comes; a killed run goes on with
+the items that are missing. Greedy: temperature 0, one sample.
+"""
+
+import json
+import platform
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+import openai
+from pydantic import Field
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from index.config import Settings, read_config
+from training.benchmarks import Item, held_out_items, humaneval_items
+from training.compare import paired, rate
+from training.errors import ServiceError, TaskError
+from training.execute import Limits, run_each
+
+
+class Condition(Settings):
+    """One way to ask the service."""
+
+    label: str = Field(description="Name of the condition in results and file names.")
+    model: str = Field(description='"auto", the base, or a specialist, as the service names it.')
+    context: str = Field(default="auto", pattern="^(auto|on|off)$", description="Evidence in the prompt.")
+
+
+class BenchmarkSettings(Settings):
+    """One set of items."""
+
+    name: str = Field(description='"humaneval", or any name for held-out tasks.')
+    tasks: Path | None = Field(default=None, description="Tasks file of a training run; none for HumanEval.")
+    environment: dict[str, str] = Field(default={}, description="Environment of every executed program.")
+    max_tokens: int = Field(default=256, ge=1, description="Longest answer, in tokens.")
+    cpu_s: int = Field(default=10, ge=1, description="CPU time of one program, in seconds.")
+
+
+class EvaluateConfig(Settings):
+    """configs/training/evaluate*.yaml."""
+
+    service: str = Field(default="http://127.0.0.1:8000", description="Address of the running service.")
+    output: Path = Field(description="Folder of answers and results.")
+    concurrency: int = Field(default=16, ge=1, description="Requests under way at once.")
+    baseline: str = Field(default="base", description="Label of the condition the others are paired with.")
+    benchmarks: list[BenchmarkSettings]
+    conditions: list[Condition]
+
+
+def items_of(settings: BenchmarkSettings) -> list[Item]:
+    """The items of a benchmark."""
+    return held_out_items(settings.tasks) if settings.tasks else humaneval_items()
+
+
+def self_check(items: list[Item], settings: BenchmarkSettings) -> None:
+    """Refuse a benchmark whose references fail or whose empty answers pass."""
+    limits = Limits(cpu_s=settings.cpu_s)
+    for answer_of, wanted in ((lambda item: item.reference, True), (lambda item: "", False)):
+        programs = [item.program(answer_of(item)) for item in items]
+        for item, outcome in zip(items, run_each(programs, settings.environment, limits), strict=True):
+            if item.passes(outcome) != wanted:
+                what = "reference fails" if wanted else "empty answer passes"
+                raise TaskError(f'{settings.name} item "{item.id}": its {what} ({outcome.first[:200]}): leave it out')
+
+
+def ask(client: openai.OpenAI, item: Item, condition: Condition, max_tokens: int) -> dict[str, object]:
+    """One greedy answer with what the service says about it."""
+    try:
+        answer = client.chat.completions.create(
+            model=condition.model, messages=[{"role": "user", "content": item.question}], temperature=0,
+            max_tokens=max_tokens, extra_body={"pointsman": {"context": condition.context}},
+        )  # fmt: skip
+    except openai.OpenAIError as error:
+        raise ServiceError(f'the service refused item "{item.id}" under "{condition.label}": {error}') from error
+    routing = (answer.model_extra or {}).get("pointsman", {}).get("routing", {})
+    choice = answer.choices[0]
+    return {
+        "id": item.id, "model": answer.model, "reason": routing.get("reason"), "finish": choice.finish_reason,
+        "probability": routing.get("probability"), "answer": choice.message.content,
+        "prompt_tokens": answer.usage.prompt_tokens, "completion_tokens": answer.usage.completion_tokens,
+    }  # fmt: skip
+
+
+def read_lines(path: Path) -> dict[str, dict]:
+    """The complete rows of a JSON-lines file by id; a last line cut by a kill is left out."""
+    rows = {}
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        try:
+            rows[json.loads(line)["id"]] = json.loads(line)
+        except ValueError:
+            continue
+    return rows
+
+
+def answers(config: EvaluateConfig, settings: BenchmarkSettings, condition: Condition, items: list[Item], bar: Progress):
+    """The service's answer to every item, asked once each; those already on disk are not asked again."""
+    path = config.output / f"{settings.name}.{condition.label}.answers.jsonl"
+    done = read_lines(path)
+    path.write_text("".join(json.dumps(row) + "\n" for row in done.values()))
+    client = openai.OpenAI(base_url=f"{config.service}/v1", api_key="none", max_retries=0, timeout=600)
+    missing = [item for item in items if item.id not in done]
+    task = bar.add_task(f"{settings.name} {condition.label}", total=len(items), completed=len(done))
+    with ThreadPoolExecutor(config.concurrency) as pool, path.open("a") as file:
+        for row in pool.map(lambda item: ask(client, item, condition, settings.max_tokens), missing):
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            done[str(row["id"])] = row
+            bar.advance(task)
+    return done
+
+
+def grade(items: list[Item], rows: dict[str, dict], settings: BenchmarkSettings) -> Iterable[dict]:
+    """Execute every answer; the row with its verdict."""
+    programs = [item.program(str(rows[item.id]["answer"])) for item in items]
+    outcomes = run_each(programs, settings.environment, Limits(cpu_s=settings.cpu_s))
+    for item, outcome in zip(items, outcomes, strict=True):
+        verdict = item.passes(outcome)
+        yield {**rows[item.id], "passed": verdict, "error": outcome.error, "cluster": item.cluster}
+
+
+def measure(config: EvaluateConfig, settings: BenchmarkSettings, bar: Progress) -> dict[str, dict]:
+    """Every condition on one benchmark, each paired with the baseline."""
+    items = items_of(settings)
+    self_check(items, settings)
+    graded: dict[str, dict[str, dict]] = {}
+    for condition in config.conditions:
+        rows = answers(config, settings, condition, items, bar)
+        graded[condition.label] = {row["id"]: row for row in grade(items, rows, settings)}
+        lines = (json.dumps(row) + "\n" for row in graded[condition.label].values())
+        (config.output / f"{settings.name}.{condition.label}.jsonl").write_text("".join(lines))
+    return {label: summary(rows, graded.get(config.baseline, rows)) for label, rows in graded.items()}
+
+
+def summary(rows: dict[str, dict], baseline: dict[str, dict]) -> dict:
+    """A condition's rate, the models that answered, and the comparison with the baseline."""
+    run, base = ({id_: row["passed"] for id_, row in side.items()} for side in (rows, baseline))
+    served: dict[str, int] = {}
+    for row in rows.values():
+        served[row["model"]] = served.get(row["model"], 0) + 1
+    compared = paired(run, base, {id_: row["cluster"] for id_, row in rows.items()})
+    cut = sum(row["finish"] == "length" for row in rows.values())
+    return {
+        "rate": rate(list(run.values())).model_dump(), "served": served, "cut_at_max_tokens": cut,
+        "against_baseline": {**compared.model_dump(), "verdict": compared.verdict},
+    }  # fmt: skip
+
+
+def report(results: dict[str, dict[str, dict]]) -> Table:
+    """The results as a terminal table."""
+    table = Table("benchmark", "condition", "passed", "rate (95 %)", "against baseline (95 %)", "p", "served")
+    for benchmark, conditions in results.items():
+        for label, row in conditions.items():
+            r, p = row["rate"], row["against_baseline"]
+            table.add_row(
+                benchmark, label, f"{r['passed']}/{r['total']}", f"{r['value']:.1%} ({r['low']:.1%} to {r['high']:.1%})",
+                f"{p['difference']:+.1%} ({p['low']:+.1%} to {p['high']:+.1%}), {p['verdict']}", f"{p['p_value']:.2g}",
+                ", ".join(f"{name} {count}" for name, count in row["served"].items()),
+            )  # fmt: skip
+    return table
+
+
+def main(path: Path) -> None:
+    """Evaluate as the config says; writes results.json and prints the table."""
+    config = read_config(path, EvaluateConfig)
+    config.output.mkdir(parents=True, exist_ok=True)
+    with Progress() as bar:
+        results = {settings.name: measure(config, settings, bar) for settings in config.benchmarks}
+    facts = {"date": date.today().isoformat(), "machine": platform.machine(), "config": config.model_dump(mode="json")}
+    (config.output / "results.json").write_text(json.dumps({**facts, "results": results}, indent=2) + "\n")
+    Console().print(report(results))

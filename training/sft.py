@@ -1,0 +1,120 @@
+"""Stage sft: an installed package's doctests in, a served bundle out.
+
+tasks -> documents and index without held-out code -> rows -> LoRA by TRL -> first calibration -> bundle, manifest last.
+Every step writes into the run folder and is skipped when its result is there, so a killed run goes on where it was;
+the adapter itself continues from its last checkpoint.
+"""
+
+import json
+import shutil
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+from index.bundle import base_facts, load_bundle, write_manifest
+from index.config import read_config
+from index.documents import package_documents
+from index.embed import Encoder, load_encoder
+from index.store import Index, load_index, make_index
+from starter import resolve_model
+from training.calibration import file_hash, first_calibration
+from training.config import SftConfig
+from training.leak import clean_documents, clean_train, refuse_overlap
+from training.rows import Row, make_rows
+from training.tasks import Task, TaskSource, answer_code, package_tasks, read_tasks, write_tasks
+from training.trainer import PROJECTIONS, train_adapter
+
+
+def prepare_tasks(config: SftConfig) -> list[Task]:
+    """The verified tasks of the package, made once a run."""
+    path = config.run / "tasks.jsonl"
+    if not path.is_file():
+        settings = config.tasks
+        source = TaskSource(
+            settings.package, settings.preamble, settings.max_per_object, settings.held_out_share, config.sft.seed,
+            settings.environment, settings.display,
+        )  # fmt: skip
+        write_tasks(path, package_tasks(source))
+    return read_tasks(path)
+
+
+def prepare_index(config: SftConfig, tasks: list[Task], encoder: Encoder) -> Index:
+    """The package's documents without held-out code, embedded once a run."""
+    folder = config.run / "index"
+    if not (folder / "index.json").is_file():
+        documents = clean_documents(package_documents(config.tasks.package), tasks)
+        make_index(documents, encoder.encode([d.text for d in documents]), encoder.id).save(folder)
+    return load_index(folder)
+
+
+def prepare_rows(config: SftConfig, tasks: list[Task], index: Index, encoder: Encoder) -> list[Row]:
+    """The training rows; refused when any of them or any indexed document holds held-out code."""
+    path = config.run / "rows.jsonl"
+    rows = make_rows(clean_train(tasks), index, encoder.encode, config.rows, config.sft.seed)
+    refuse_overlap([answer_code(row["completion"][0]["content"]) for row in rows], index.documents, tasks)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    return rows
+
+
+def fit(config: SftConfig, rows: list[Row]) -> Path:
+    """Train the adapter, unless the run already holds a finished one; returns its folder."""
+    result = config.run / "result.json"
+    if not result.is_file():
+        metrics = train_adapter(resolve_model(config.model), rows, config.sft, config.run)
+        result.write_text(json.dumps(metrics, indent=2) + "\n")
+    return config.run / "adapter"
+
+
+def pack(config: SftConfig, tasks: list[Task], index: Index, encoder: Encoder) -> Path:
+    """Put adapter, index and calibration into the bundle folder, whole: built beside it, then renamed into place."""
+    partial = config.bundle.with_name(config.bundle.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(config.run / "adapter", partial / "adapter")
+    shutil.copytree(config.run / "index", partial / "index")
+    calibration = first_calibration(
+        clean_train(tasks), index, encoder.encode, config.calibration, config.tasks.package, config.sft.seed
+    )
+    (partial / "calibration.json").write_text(calibration.model_dump_json(indent=2) + "\n")
+    write_manifest(partial, manifest_facts(config, tasks, encoder))
+    load_bundle(partial, base=base_facts(resolve_model(config.model)), encoder=encoder)
+    shutil.rmtree(config.bundle, ignore_errors=True)
+    partial.rename(config.bundle)
+    return config.bundle
+
+
+def manifest_facts(config: SftConfig, tasks: list[Task], encoder: Encoder) -> dict[str, object]:
+    """What the manifest states beside the files' hashes."""
+    base = base_facts(resolve_model(config.model))
+    held_out = [task for task in tasks if task.split == "held_out"]
+    names = len({task.name for task in held_out})
+    return {
+        "name": config.name, "base": base.id, "base_fingerprint": base.fingerprint, "template_hash": base.template_hash,
+        "rank": config.sft.rank, "target_modules": PROJECTIONS, "encoder": encoder.id, "dimension": encoder.dimension,
+        "names": config.calibration.names, "context": config.context, "seed": config.sft.seed,
+        "data": {
+            "source": tasks[0].source, "licence": tasks[0].licence,
+            "tasks": file_hash(config.run / "tasks.jsonl"), "rows": file_hash(config.run / "rows.jsonl"),
+        },
+        "contamination": f"{len(held_out)} tasks of {names} method names held out; no row and no indexed document holds "
+        "a statement of their references, compared as syntax",
+        "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft", "faiss-cpu")},
+        "git_commit": git_commit(),
+    }  # fmt: skip
+
+
+def git_commit() -> str:
+    """The commit of the working tree, "unknown" outside a repository."""
+    answer = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=40"], capture_output=True, text=True)
+    return answer.stdout.strip() or "unknown"
+
+
+def main(path: Path) -> None:
+    """Run the stage from its config file."""
+    config = read_config(path, SftConfig)
+    config.run.mkdir(parents=True, exist_ok=True)
+    (config.run / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+    encoder = load_encoder(config.encoder)
+    tasks = prepare_tasks(config)
+    index = prepare_index(config, tasks, encoder)
+    fit(config, prepare_rows(config, tasks, index, encoder))
+    print(f"bundle written: {pack(config, tasks, index, encoder)}")

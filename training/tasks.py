@@ -1,0 +1,204 @@
+"""Doctest examples in, verified tasks out, split so that no method is on both sides.
+
+A task is the prose of a public object, the statements that stand before a displayed expression (set-up), the display
+itself, and the reference expression. Its check is the representation of the executed reference on two inputs: the
+set-up as written, and the set-up reversed and one row shorter. A candidate passes when it gives both.
+
+Kept are only references that give the same representation in two separate processes. The split goes by method name:
+`Expr.list.contains` and `Series.str.contains` are always on the same side.
+"""
+
+import ast
+import doctest
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from index.documents import PublicObject, doctest_blocks, licence_of, public_objects, strip_directive, version_of
+from training.errors import TaskError
+from training.execute import Outcome, Program, run_batch
+
+Split = Literal["train", "held_out"]
+FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Instruction, set-up, reference and the two representations that execution must give."""
+
+    id: str
+    symbol: str
+    split: Split
+    instruction: str
+    setup: str
+    reference: str
+    expected: str
+    expected_second: str
+    source: str
+    licence: str
+
+    @property
+    def name(self) -> str:
+        """The method name that decided the split."""
+        return self.symbol.rsplit(".", 1)[-1]
+
+    @property
+    def program(self) -> Program:
+        """The reference as a runnable program."""
+        return Program(self.setup, self.reference)
+
+
+def split_of(name: str, held_out_share: float, seed: int) -> Split:
+    """The side a method name falls on: a hash, so that new names never move old ones."""
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    return "held_out" if int.from_bytes(digest[:8], "big") < held_out_share * 2**64 else "train"
+
+
+def instruction_for(package: str, prose: str, setup: str, display: str) -> str:
+    """The user's message of a task: what is wanted, the code so far, and the display to reach."""
+    code = f"\n\nGiven this code:\n```python\n{setup.strip()}\n```" if setup.strip() else ""
+    wanted = f"The value of `result` must display as:\n```\n{display.strip()}\n```"
+    return f"Using {package}: {prose}{code}\n\nWrite Python code that assigns the answer to `result`. {wanted}"
+
+
+def drafts(
+    thing: PublicObject, package: str, preamble: str, max_per_object: int, held_out_share: float, seed: int
+) -> list[Task]:
+    """Unverified tasks of one object: one per displayed expression, in document order.
+
+    At most `max_per_object` of a training method, one of a held-out one: scores then weigh every object alike.
+    """
+    found: list[Task] = []
+    statements: list[str] = [f"{preamble}\n"]
+    split = split_of(thing.symbol.rsplit(".", 1)[-1], held_out_share, seed)
+    limit = 1 if split == "held_out" else max_per_object
+    for block in doctest_blocks(thing.docstring):
+        for example in block.examples:
+            source = strip_directive(example.source)
+            if not is_expression(source):
+                statements.append(source)
+            elif "SKIP" not in example.source and shows(thing, example) and len(found) < limit:
+                prose = " ".join(dict.fromkeys(part for part in (first_sentences(thing.prose), block.prose) if part))
+                setup = "".join(statements)
+                id_ = f"{package}:{thing.symbol}/{len(found)}"
+                instruction = instruction_for(package.capitalize(), prose, setup, dedent(example.want))
+                reference = "result = " + source.strip() + "\n"
+                found.append(Task(id_, thing.symbol, split, instruction, setup, reference, "", "", "", ""))
+    return found
+
+
+def shows(thing: PublicObject, example: doctest.Example) -> bool:
+    """Whether an example displays something that the object itself computed, not a variable on its own."""
+    name = thing.symbol.rsplit(".", 1)[-1]
+    return bool(example.want.strip()) and re.search(rf"\b{re.escape(name)}\b", example.source) is not None
+
+
+def is_expression(source: str) -> bool:
+    """True for one expression statement, the form whose value a doctest displays."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        return False
+    return len(body) == 1 and isinstance(body[0], ast.Expr)
+
+
+def first_sentences(prose: str, limit: int = 300) -> str:
+    """The prose up to `limit` characters, cut at a sentence end where there is one."""
+    cut = prose[:limit]
+    return prose if len(prose) <= limit else cut[: cut.rfind(". ") + 1] or cut
+
+
+def dedent(want: str) -> str:
+    """A doctest's expected text without blank-line markers."""
+    return want.replace("<BLANKLINE>", "")
+
+
+@dataclass(frozen=True)
+class TaskSource:
+    """Where tasks come from and how they are split."""
+
+    package: str
+    preamble: str
+    max_per_object: int
+    held_out_share: float
+    seed: int
+    environment: Mapping[str, str]
+    display: str
+
+
+def package_tasks(source: TaskSource, batch: int = 40) -> list[Task]:
+    """All verified tasks of an installed package; raises TaskError when none survives verification.
+
+    A draft is kept when its display starts with `source.display`, its reference runs, and two processes agree on both
+    representations.
+    """
+    licence, version = licence_of(source.package), f"{source.package}=={version_of(source.package)}"
+    candidates = [
+        replace(task, source=version, licence=licence)
+        for thing in public_objects(source.package)
+        for task in drafts(
+            thing, source.package, source.preamble, source.max_per_object, source.held_out_share, source.seed
+        )
+        if f"```\n{source.display}" in task.instruction
+    ]
+    kept: list[Task] = []
+    for start in range(0, len(candidates), batch):
+        chunk = candidates[start : start + batch]
+        runs = [run_batch([task.program for task in chunk], source.environment) for _ in range(2)]
+        kept += [verified(task, first) for task, first, again in zip(chunk, *runs, strict=True) if usable(first, again)]
+    if not kept:
+        raise TaskError(f'no task could be verified for package "{source.package}": its docstrings show no stable output')
+    return kept
+
+
+def usable(first: Outcome, again: Outcome) -> bool:
+    """Whether a reference computed a value, the same one twice, on both inputs."""
+    return not first.error and first == again
+
+
+def verified(task: Task, outcome: Outcome) -> Task:
+    """The task with what its reference computed."""
+    return replace(task, expected=outcome.first, expected_second=outcome.second)
+
+
+def passes(task: Task, outcome: Outcome) -> bool:
+    """The check: both representations agree; where the reference fails on the second input only the first counts."""
+    same = outcome.first == task.expected
+    return same and (task.expected_second.startswith("error:") or outcome.second == task.expected_second)
+
+
+def answer_code(answer: str) -> str:
+    """The code of an answer: its first fenced block, or the whole text when it has none."""
+    block = FENCE.search(answer)
+    return block.group(1) if block else answer
+
+
+def normalised(code: str) -> set[str]:
+    """The statements of some code as unparsed syntax, so that layout, quotes and target names do not hide a copy."""
+    try:
+        body = ast.parse(code).body
+    except SyntaxError:
+        return set()
+    values = (node.value if isinstance(node, ast.Assign | ast.Expr) else node for node in body)
+    return {ast.unparse(value) for value in values}
+
+
+def write_tasks(path: Path, tasks: Iterable[Task]) -> None:
+    """Write tasks as JSON lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(asdict(task), ensure_ascii=False) + "\n" for task in tasks))
+
+
+def read_tasks(path: Path) -> list[Task]:
+    """Read tasks written by write_tasks; raises TaskError naming file and line."""
+    tasks = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            tasks.append(Task(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise TaskError(f'"{path}" line {number} is not a task ({error}): rebuild it with `pointsman train sft CONFIG`') from error
+    return tasks
