@@ -1,0 +1,46 @@
+"""A vLLM plugin (`vllm.general_plugins`) that makes LoRA on CPU correct and fast; see punica.py for what it replaces.
+
+register() is what vLLM calls in every process; kernel_status() is what a doctor command prints. With
+POINTSMAN_LORA_CPU=stock vLLM stays as it is, to measure against. This module imports nothing heavy: vLLM loads it on
+every platform.
+"""
+
+import os
+from importlib.metadata import entry_points
+from typing import Any
+
+__all__ = ["kernel_status", "register"]
+
+ENTRY_POINT = "service.lora_cpu:register"
+WRAPPER = "service.lora_cpu.punica.GroupedPunicaWrapper"
+
+
+def register() -> None:
+    """Have the CPU platform name our Punica wrapper; nothing on other platforms. May be called any number of times."""
+    from vllm.platforms import current_platform
+
+    if not current_platform.is_cpu() or os.environ.get("POINTSMAN_LORA_CPU") == "stock":
+        return
+    # The platform names its wrapper by a dotted path; answering with ours is the one hook there is. The alternative,
+    # a platform plugin that subclasses CpuPlatform, would replace the whole platform to change this one answer.
+    type(current_platform).get_punica_wrapper = classmethod(lambda cls: WRAPPER)
+
+
+def kernel_status() -> dict[str, Any]:
+    """What would serve here; compiles the kernel if need be.
+
+    `path`: "fused", "grouped" or "stock"; `reason`: why not fused; `library`, `compiler`; `registered`: whether vLLM
+    will find register() (the package is installed and VLLM_PLUGINS, where set, names it). Unregistered means stock.
+    """
+    registered = {"registered": _registered()}
+    if os.environ.get("POINTSMAN_LORA_CPU") == "stock":
+        return {"path": "stock", "reason": "POINTSMAN_LORA_CPU=stock", "library": None, "compiler": None} | registered
+    from service.lora_cpu import kernel
+
+    return kernel.status() | registered
+
+
+def _registered() -> bool:
+    found = [point.name for point in entry_points(group="vllm.general_plugins") if point.value == ENTRY_POINT]
+    allowed = os.environ.get("VLLM_PLUGINS")
+    return any(allowed is None or name in allowed.split(",") for name in found)
