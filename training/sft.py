@@ -19,10 +19,20 @@ from index.store import Index, load_index, make_index
 from starter import resolve_model
 from training.calibration import file_hash, first_calibration
 from training.config import SftConfig
+from training.errors import TaskError
 from training.leak import clean_documents, clean_train, refuse_overlap
 from training.rows import Row, make_rows
 from training.tasks import Task, TaskSource, answer_code, package_tasks, read_tasks, write_tasks
 from training.trainer import PROJECTIONS, train_adapter
+
+
+def open_run(config: SftConfig) -> None:
+    """Make the run folder, or continue it; refused when it was made from another configuration."""
+    path, text = config.run / "config.json", config.model_dump_json(indent=2) + "\n"
+    if path.is_file() and path.read_text() != text:
+        raise TaskError(f'run folder "{config.run}" was made from another configuration: delete it, or name another')
+    config.run.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 
 
 def prepare_tasks(config: SftConfig) -> list[Task]:
@@ -111,8 +121,7 @@ def git_commit() -> str:
 def main(path: Path) -> None:
     """Run the stage from its config file."""
     config = read_config(path, SftConfig)
-    config.run.mkdir(parents=True, exist_ok=True)
-    (config.run / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+    open_run(config)
     encoder = load_encoder(config.encoder)
     tasks = prepare_tasks(config)
     index = prepare_index(config, tasks, encoder)

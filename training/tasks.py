@@ -177,6 +177,19 @@ def answer_code(answer: str) -> str:
     return block.group(1) if block else answer
 
 
+def without_setup(code: str, setup: str) -> str:
+    """An answer's code without the statements that repeat the set-up.
+
+    Many models write the whole program again. The set-up has run already; run twice it would undo the second input.
+    """
+    try:
+        given = {ast.dump(node) for node in ast.parse(setup).body}
+        kept = [node for node in ast.parse(code).body if ast.dump(node) not in given]
+    except (SyntaxError, ValueError, RecursionError):
+        return code
+    return "".join(f"{ast.unparse(node)}\n" for node in kept)
+
+
 def normalised(code: str) -> set[str]:
     """The statements of some code as unparsed syntax, so that layout, quotes and target names do not hide a copy."""
     try:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from index.adapter import base_facts
 from training.config import SftSettings
 from training.rows import Row
 
@@ -59,6 +60,7 @@ def train_adapter(model_folder: Path, rows: Sequence[Row], settings: SftSettings
     result = trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
     trainer.save_model(str(run / "adapter"))
     save_in_bfloat16(run / "adapter")
+    name_base(run / "adapter", base_facts(model_folder).id)
     return {key: float(value) for key, value in result.metrics.items()}
 
 
@@ -111,3 +113,9 @@ def save_in_bfloat16(adapter: Path) -> None:
     save_file({name: tensor.to(torch.bfloat16).contiguous() for name, tensor in load_file(path).items()}, path)
     for extra in (p for p in adapter.iterdir() if not p.name.startswith("adapter_")):
         extra.unlink()
+
+
+def name_base(adapter: Path, base: str) -> None:
+    """State the base by its id instead of by a folder of this machine."""
+    path = adapter / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "base_model_name_or_path": base}, indent=2) + "\n")

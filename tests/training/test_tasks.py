@@ -7,7 +7,7 @@ from index.documents import package_documents
 from training.errors import LeakError, TaskError
 from training.execute import Program, run_batch
 from training.leak import clean_documents, clean_train, refuse_overlap
-from training.tasks import Task, answer_code, normalised, passes, read_tasks, split_of, write_tasks
+from training.tasks import Task, answer_code, normalised, passes, read_tasks, split_of, without_setup, write_tasks
 
 
 def by_id(tasks: list[Task], id_: str) -> Task:
@@ -43,6 +43,19 @@ def test_an_answer_that_copies_the_display_fails_on_the_second_input() -> None:
     assert copied.first == reference.first
     assert passes(task, reference)
     assert not passes(task, copied)
+
+
+def test_an_answer_that_writes_the_setup_again_is_judged_by_what_it_adds() -> None:
+    """The second input must reach it too; other code of its own is kept as it is."""
+    setup = "import polars as pl\ndf = pl.DataFrame({'a': [1, 2, 3]})\n"
+    answer = 'import polars as pl\n# the data\ndf = pl.DataFrame(\n    {"a": [1, 2, 3]}\n)\nresult = df.sum()\n'
+    assert without_setup(answer, setup) == "result = df.sum()\n"
+    assert without_setup("df = 1\nresult = (", setup) == "df = 1\nresult = ("
+    outcome, reference = run_batch(
+        [Program(setup, without_setup(answer, setup)), Program(setup, "result = df.sum()")], {}
+    )
+    assert outcome == reference
+    assert outcome.second != outcome.first
 
 
 def test_the_same_method_name_is_always_on_the_same_side() -> None:

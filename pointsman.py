@@ -1,0 +1,135 @@
+"""The command line: parse, import the part that the command needs, call one function.
+
+A refusal by a part (an error of its errors.py) is one message on stderr and exit status 2; anything else is a bug and
+keeps its traceback.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+REFUSED = 2
+PARTS = ("index", "service", "starter", "training")
+
+Command: TypeAlias = Callable[[argparse.Namespace], int | None]
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+class Parser(argparse.ArgumentParser):
+    """Shows its whole help, not only its usage, beside what was wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_help(sys.stderr)
+        self.exit(REFUSED, f"\n{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = make_parser()
+    given = parser.parse_args(arguments)
+    try:
+        return given.command(given) or 0
+    except KeyboardInterrupt:
+        return 130
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in PARTS:
+            raise
+        cure = "run `make setup`, or install the extra that has it: pip install '.[serve,train]'"
+        return refuse(f'the package "{error.name}" is not installed; {cure}')
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        return refuse(str(error))
+
+
+def refuse(message: str) -> int:
+    print(f"pointsman: {message}", file=sys.stderr)
+    return REFUSED
+
+
+def is_refusal(error: Exception) -> bool:
+    """True for the errors that a part defines; asked by module name, so that no part is imported for it."""
+    refusals = {f"{part}.errors" for part in PARTS}
+    return any(kind.__module__ in refusals for kind in type(error).__mro__)
+
+
+def serve(given: argparse.Namespace) -> int:
+    from service.serve import serve
+
+    return serve(given.config, given.host, given.port)
+
+
+def doctor(given: argparse.Namespace) -> int:
+    from doctor import examine
+
+    return examine(as_json=given.json)
+
+
+def index_build(given: argparse.Namespace) -> None:
+    from index.build import main
+
+    main(given.config)
+
+
+def index_search(given: argparse.Namespace) -> None:
+    from index.search import main
+
+    main(given.query, given.index, given.count)
+
+
+def train_sft(given: argparse.Namespace) -> None:
+    from training.sft import main
+
+    main(given.config)
+
+
+def evaluate(given: argparse.Namespace) -> None:
+    from training.evaluate import main
+
+    main(given.config)
+
+
+def make_parser() -> Parser:
+    parser = Parser(
+        prog="pointsman", description="One OpenAI-compatible endpoint over one base model and many LoRA specialists."
+    )
+    commands = group(parser)
+    command = add(commands, "serve", serve, "serve the models of a config over HTTP")
+    config_of(command)
+    command.add_argument("--host", help="address to listen on; replaces the file's")
+    command.add_argument("--port", type=int, help="port to listen on; replaces the file's")
+
+    command = add(commands, "doctor", doctor, "versions, processor, memory; what is missing and the cure")
+    command.add_argument("--json", action="store_true", help="for programs")
+
+    index = group(commands.add_parser("index", help="build or search an index of documents"))
+    config_of(add(index, "build", index_build, "read an installed package into an index"))
+    command = add(index, "search", index_search, "show the nearest documents")
+    command.add_argument("query")
+    command.add_argument("--index", type=Path, help="folder of an index or a bundle (default: the starter bundle)")
+    command.add_argument("--count", type=int, default=5, help="documents to show (default: %(default)s)")
+
+    train = group(commands.add_parser("train", help="train a specialist"))
+    config_of(add(train, "sft", train_sft, "supervised fine-tuning; writes a bundle"))
+
+    config_of(add(commands, "evaluate", evaluate, "pass rates by execution against a running service"))
+    return parser
+
+
+def group(parser: Parser) -> Commands:
+    return parser.add_subparsers(required=True, metavar="COMMAND")
+
+
+def add(commands: Commands, name: str, command: Command, purpose: str) -> Parser:
+    parser = commands.add_parser(name, help=purpose, description=purpose)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def config_of(parser: Parser) -> None:
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file of configs/")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
