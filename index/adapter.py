@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -39,13 +40,14 @@ def base_facts(folder: Path) -> BaseFacts:
     for shard in shards:
         digest.update(sampled(shard))
         with safe_open(shard, "pt") as tensors:
-            shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118 - a safe_open handle is no mapping
+            names = tensors.keys()
+            shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
     name = config.get("_name_or_path") or config.get("_model_name_or_path") or folder.name
     return BaseFacts(name, digest.hexdigest(), template_hash(folder), shapes)
 
 
 def sampled(shard: Path) -> bytes:
-    """A digest of a shard's size, header and evenly spaced blocks: a gigabyte in milliseconds, any other weights seen."""
+    """A digest of a shard's size, header and evenly spaced blocks: milliseconds, and any other weights are seen."""
     size = shard.stat().st_size
     digest = hashlib.sha256(str(size).encode())
     with shard.open("rb") as file:
@@ -67,7 +69,7 @@ def template_hash(folder: Path) -> str:
     return hashlib.sha256(str(template).encode()).hexdigest()
 
 
-def check_adapter(folder: Path, base: BaseFacts) -> dict:
+def check_adapter(folder: Path, base: BaseFacts) -> dict[str, Any]:
     """Refuse an adapter that does not fit the base or could poison it; returns its configuration."""
     path = folder / "adapter_config.json"
     try:
@@ -90,7 +92,9 @@ def check_weights(path: Path, rank: int, base: BaseFacts) -> None:
             for name in names:
                 check_tensor(path, name, tensors.get_tensor(name), rank, base)
     except (OSError, SafetensorError) as error:
-        raise BundleError(f'adapter file "{path}" cannot be read ({error}): copy it again, it may be truncated') from error
+        raise BundleError(
+            f'adapter file "{path}" cannot be read ({error}): copy it again, it may be truncated'
+        ) from error
     if not names:
         raise BundleError(f'adapter file "{path}" holds "0" tensors: export the adapter again')
 
@@ -100,7 +104,9 @@ def check_tensor(path: Path, name: str, tensor: torch.Tensor, rank: int, base: B
     module, _, side = name.removeprefix(PREFIX).partition(".lora_")
     shape = base.shapes.get(f"{module}.weight")
     if shape is None or side not in ("A.weight", "B.weight"):
-        raise BundleError(f'"{path}" holds "{name}", which base "{base.id}" has no matrix for: it was trained on another base')
+        raise BundleError(
+            f'"{path}" holds "{name}", which base "{base.id}" has no matrix for: it was trained on another base'
+        )
     wanted = (rank, shape[1]) if side == "A.weight" else (shape[0], rank)
     if tuple(tensor.shape) != wanted:
         raise BundleError(

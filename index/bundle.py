@@ -88,7 +88,9 @@ class Specialist:
         """Search the index with a query and its (D,) unit vector; hits best first."""
         hits = self._index.search(vector, SEARCH_DEPTH)
         features = self._vocabulary.features(query, hits)
-        return Retrieval(tuple(choose_evidence(hits)), features, features["top"], self.calibration.probability(features))
+        return Retrieval(
+            tuple(choose_evidence(hits)), features, features["top"], self.calibration.probability(features)
+        )
 
 
 def file_facts(path: Path) -> FileFacts:
@@ -115,7 +117,9 @@ def read_manifest(folder: Path) -> Manifest:
     """Read manifest.json; raises BundleError when the bundle is incomplete or of another schema."""
     path = folder / "manifest.json"
     if not path.is_file():
-        raise BundleError(f'bundle "{folder}" has no manifest.json: it is incomplete, or the path is wrong; build it again')
+        raise BundleError(
+            f'bundle "{folder}" has no manifest.json: it is incomplete, or the path is wrong; build it again'
+        )
     try:
         manifest = Manifest.model_validate_json(path.read_text())
     except (ValidationError, ValueError) as error:
@@ -138,7 +142,9 @@ def check_files(folder: Path, manifest: Manifest) -> None:
             raise BundleError(f'bundle file "{path}" is missing: copy the bundle again')
         found = file_facts(path)
         if found.bytes < wanted.bytes:
-            raise BundleError(f'bundle file "{path}" is truncated: {found.bytes} of {wanted.bytes} bytes; copy it again')
+            raise BundleError(
+                f'bundle file "{path}" is truncated: {found.bytes} of {wanted.bytes} bytes; copy it again'
+            )
         if found != wanted:
             raise BundleError(f'bundle file "{path}" was altered: its SHA-256 is not the manifest\'s; copy it again')
     required: Sequence[str] = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors", "calibration.json")
@@ -169,8 +175,12 @@ def load_bundle(folder: Path, *, base: BaseFacts, encoder: Encoder) -> Specialis
     check_running(folder, manifest, base, encoder)
     config = check_adapter(folder / "adapter", base)
     if config["r"] != manifest.rank:
-        raise BundleError(f'bundle "{folder}" states rank "{manifest.rank}", its adapter has {config["r"]}: build it again')
+        raise BundleError(
+            f'bundle "{folder}" states rank "{manifest.rank}", its adapter has {config["r"]}: build it again'
+        )
     index, calibration = load_index(folder / "index"), read_calibration(folder / "calibration.json")
     if (index.encoder, index.dimension) != (encoder.id, encoder.dimension):
-        raise BundleError(f'index of bundle "{folder}" was embedded by "{index.encoder}", not "{encoder.id}": rebuild it')
+        raise BundleError(
+            f'index of bundle "{folder}" was embedded by "{index.encoder}", not "{encoder.id}": rebuild it'
+        )
     return Specialist(folder, manifest, index, calibration)

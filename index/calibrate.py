@@ -8,21 +8,22 @@ are, the inversion of Clopper and Pearson (1934). It holds for queries like the 
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field
 from scipy.stats import beta, binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
-from pydantic import Field
 
 from index.config import Settings
 from index.errors import BundleError, CalibrationError
 
 RESAMPLES = 1000
+Score = Callable[[np.ndarray, np.ndarray], float]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ class Calibration(Settings):
     """calibration.json: from features to a probability, and the threshold it is compared with."""
 
     probability_of: str = Field(description="The event whose probability is stated, in words.")
-    labels: str = Field(description='Where labels come from: "domain" (whose docs) or "execution" (which answer passed).')
+    labels: str = Field(
+        description='Where labels come from: "domain" (whose docs) or "execution" (which answer passed).'
+    )
     features: tuple[str, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
@@ -87,7 +90,8 @@ def risk_threshold(scores: np.ndarray, alpha: float, delta: float) -> float:
     allowed = [k for k in range(1, n + 1) if beta.cdf(alpha, k, n - k + 1) >= 1 - delta]
     if not allowed:
         raise CalibrationError(
-            f'"{n}" negatives cannot promise a rate of {alpha:g} at delta {delta:g}: give {negatives_needed(alpha, delta)}'
+            f'"{n}" negatives cannot promise a rate of {alpha:g} at delta {delta:g}: '
+            f"give {negatives_needed(alpha, delta)}"
         )
     kth = np.sort(scores)[::-1][allowed[-1] - 1]
     return float(np.clip(np.nextafter(kth, 1.0), 1e-6, 1 - 1e-6))
@@ -99,7 +103,7 @@ def proportion(hits: np.ndarray) -> Measured:
     return Measured(value=float(hits.mean()), low=interval.low, high=interval.high, rows=len(hits))
 
 
-def bootstrapped(score, labels: np.ndarray, probabilities: np.ndarray, seed: int) -> Measured:
+def bootstrapped(score: Score, labels: np.ndarray, probabilities: np.ndarray, seed: int) -> Measured:
     """A score of (labels, probabilities) with its percentile bootstrap interval, resampled within each label."""
     rng = np.random.default_rng(seed)
     sides = [np.flatnonzero(labels == side) for side in (False, True)]

@@ -12,6 +12,7 @@ Not covered: source trees, Markdown, notebooks; objects that only appear on inst
 import doctest
 import importlib
 import importlib.metadata
+import importlib.util
 import inspect
 import re
 import types
@@ -115,11 +116,13 @@ def public_objects(package: str) -> list[PublicObject]:
     try:
         root = importlib.import_module(package)
     except ImportError as error:
-        raise CorpusError(f'package "{package}" cannot be imported ({error}): install it, or correct the name') from error
+        raise CorpusError(
+            f'package "{package}" cannot be imported ({error}): install it, or correct the name'
+        ) from error
     by_identity: dict[int, tuple[str, object]] = {}
     for symbol, thing in sorted(walk(root, package, frozenset()), key=lambda pair: (pair[0].count("."), pair[0])):
         by_identity.setdefault(id(thing), (symbol, thing))
-    found = {}
+    found: dict[str, PublicObject] = {}
     for symbol, thing in by_identity.values():
         docstring = inspect.getdoc(thing)
         if docstring and docstring.strip():
@@ -148,9 +151,8 @@ def walk(owner: object, path: str, seen: frozenset[int]) -> Iterator[tuple[str, 
         elif namespace := namespace_class(thing, path):
             yield child, namespace
             yield from walk(namespace, child, seen)
-        elif callable(unwrapped(thing)) or isinstance(thing, property):
-            if within(unwrapped(thing), path):
-                yield child, unwrapped(thing)
+        elif (callable(unwrapped(thing)) or isinstance(thing, property)) and within(unwrapped(thing), path):
+            yield child, unwrapped(thing)
 
 
 def public_names(owner: object) -> list[str]:
@@ -183,7 +185,9 @@ def namespace_class(thing: object, path: str) -> type | None:
     annotation = getattr(getter, "__annotations__", {}).get("return")
     if isinstance(annotation, str):
         annotation = getattr(inspect.getmodule(getter), annotation.strip("'\""), None) or typing.Any
-    is_namespace = inspect.isclass(annotation) and within(annotation, path) and "amespace" in annotation.__name__.lower()
+    is_namespace = (
+        inspect.isclass(annotation) and within(annotation, path) and "amespace" in annotation.__name__.lower()
+    )
     return annotation if is_namespace else None
 
 

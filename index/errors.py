@@ -1,10 +1,10 @@
 """Everything index/ can refuse.
 
-    IndexFault
-    ├── ConfigError        a YAML file that cannot be read as the settings its folder means
-    ├── CorpusError        a package, a document or a query that cannot be indexed
-    ├── CalibrationError   labels from which no threshold can be promised
-    └── BundleError        a bundle that must not be served: missing, altered, or made for another base
+IndexFault
+├── ConfigError        a YAML file that cannot be read as the settings its folder means
+├── CorpusError        a package, a document or a query that cannot be indexed
+├── CalibrationError   labels from which no threshold can be promised
+└── BundleError        a bundle that must not be served: missing, altered, or made for another base
 """
 
 

@@ -1,4 +1,4 @@
-"""Messages in, the gate's query and the specialist's messages out: the same code in training, evaluation and serving."""
+"""Messages in, the gate's query and the specialist's messages out: one code for training, evaluation and serving."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

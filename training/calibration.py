@@ -9,7 +9,7 @@ Positives see the index as a held-out method does: without examples of their own
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from index.bundle import SEARCH_DEPTH
@@ -19,14 +19,14 @@ from index.features import FEATURES, Vocabulary
 from index.store import Index
 from training.config import CalibrationSettings
 from training.errors import TaskError
-from training.rows import how_to, others
+from training.rows import Encode, how_to, others
 from training.tasks import Task, drafts, first_sentences
 
 PROBABILITY_OF = "the query is about the specialist's library, as opposed to the out-of-domain queries it was fitted on"
 
 
 def positive_queries(tasks: Sequence[Task], package: str, seed: int) -> Iterator[tuple[str, str]]:
-    """(query, method name) for the first task of each object: its instruction, its question, or one without the name."""
+    """(query, method name) for each object's first task: its instruction, a question, or one without the name."""
     draw = random.Random(seed)
     first = {task.symbol: task for task in reversed(tasks)}
     for task in first.values():
@@ -40,7 +40,9 @@ def positive_queries(tasks: Sequence[Task], package: str, seed: int) -> Iterator
 def stub(thing: PublicObject) -> str:
     """A completion request for a function with this name and prose, as code benchmarks ask it."""
     name = thing.symbol.rsplit(".", 1)[-1]
-    return f'Complete this function:\n```python\ndef {name}{thing.signature or "(value)"}:\n    """{thing.prose}"""\n```'
+    return (
+        f'Complete this function:\n```python\ndef {name}{thing.signature or "(value)"}:\n    """{thing.prose}"""\n```'
+    )
 
 
 def other_queries(package: str, count: int, seed: int) -> list[str]:
@@ -62,13 +64,15 @@ def negative_queries(settings: CalibrationSettings, seed: int) -> Iterator[str]:
         raise TaskError(f'calibration queries "{settings.queries}" do not exist: name a text file, one query a line')
     draw = random.Random(seed)
     written = [line for line in settings.queries.read_text("utf-8").splitlines() if line.strip()]
-    drawn = [q for package in settings.other_packages for q in other_queries(package, settings.queries_per_package, seed)]
+    drawn = [
+        q for package in settings.other_packages for q in other_queries(package, settings.queries_per_package, seed)
+    ]
     for query in dict.fromkeys(written + drawn):
         yield f"We use {settings.names[0]} at work. {query}" if draw.random() < 0.1 else query
 
 
 def first_calibration(
-    tasks: Sequence[Task], index: Index, encode: Callable, settings: CalibrationSettings, package: str, seed: int
+    tasks: Sequence[Task], index: Index, encode: Encode, settings: CalibrationSettings, package: str, seed: int
 ) -> Calibration:
     """Fit the gate on the training tasks' queries against everyone else's."""
     positives = list(positive_queries(tasks, package, seed))

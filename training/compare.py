@@ -65,5 +65,10 @@ def paired(run: Mapping[str, bool], baseline: Mapping[str, bool], clusters: Mapp
     low, high = np.percentile(totals_C[picks].sum(1) / sizes_C[picks].sum(1), [2.5, 97.5])
     p_value = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
     return Paired(
-        gained=gained, lost=lost, difference=(gained - lost) / len(run), low=float(low), high=float(high), p_value=p_value
+        gained=gained,
+        lost=lost,
+        difference=(gained - lost) / len(run),
+        low=float(low),
+        high=float(high),
+        p_value=p_value,
     )

@@ -1,10 +1,10 @@
 """Everything training/ can refuse.
 
-    TrainingFault
-    ├── TaskError        a package from which no task can be made, or a split that cannot be honoured
-    ├── ExecutionError   the runner itself failed: never counted as a wrong answer
-    ├── LeakError        held-out code found in training rows or in the index
-    └── ServiceError     the service under evaluation answered with an error
+TrainingFault
+├── TaskError        a package from which no task can be made, or a split that cannot be honoured
+├── ExecutionError   the runner itself failed: never counted as a wrong answer
+├── LeakError        held-out code found in training rows or in the index
+└── ServiceError     the service under evaluation answered with an error
 """
 
 

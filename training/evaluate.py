@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import openai
 from pydantic import Field
@@ -25,6 +26,7 @@ from training.errors import ServiceError, TaskError
 from training.execute import Limits, run_batch, run_each
 
 CHECK_BATCH = 40
+Row = dict[str, Any]
 
 
 class Condition(Settings):
@@ -42,7 +44,9 @@ class BenchmarkSettings(Settings):
     tasks: Path | None = Field(default=None, description="Tasks file of a training run; none for HumanEval.")
     environment: dict[str, str] = Field(default={}, description="Environment of every executed program.")
     max_tokens: int = Field(default=256, ge=1, description="Longest answer, in tokens.")
-    stop: list[str] = Field(default=[], max_length=4, description="Texts that end an answer; only its first block counts.")
+    stop: list[str] = Field(
+        default=[], max_length=4, description="Texts that end an answer; only its first block counts."
+    )
     cpu_s: int = Field(default=10, ge=1, description="CPU time of one program, in seconds.")
 
 
@@ -75,10 +79,12 @@ def self_check(items: list[Item], settings: BenchmarkSettings) -> None:
             for item, outcome in zip(chunk, run_batch(programs, settings.environment, limits), strict=True):
                 if item.passes(outcome) != wanted:
                     what = "reference fails" if wanted else "empty answer passes"
-                    raise TaskError(f'{settings.name} item "{item.id}": its {what} ({outcome.first[:200]}): leave it out')
+                    raise TaskError(
+                        f'{settings.name} item "{item.id}": its {what} ({outcome.first[:200]}): leave it out'
+                    )
 
 
-def ask(client: openai.OpenAI, item: Item, condition: Condition, settings: BenchmarkSettings) -> dict[str, object]:
+def ask(client: openai.OpenAI, item: Item, condition: Condition, settings: BenchmarkSettings) -> Row:
     """One greedy answer with what the service says about it."""
     try:
         answer = client.chat.completions.create(
@@ -93,11 +99,11 @@ def ask(client: openai.OpenAI, item: Item, condition: Condition, settings: Bench
     return {
         "id": item.id, "model": answer.model, "reason": routing.get("reason"), "finish": choice.finish_reason,
         "probability": routing.get("probability"), "answer": choice.message.content,
-        "prompt_tokens": answer.usage.prompt_tokens, "completion_tokens": answer.usage.completion_tokens,
+        "usage": answer.usage.model_dump(include={"prompt_tokens", "completion_tokens"}) if answer.usage else None,
     }  # fmt: skip
 
 
-def read_lines(path: Path) -> dict[str, dict]:
+def read_lines(path: Path) -> dict[str, Row]:
     """The complete rows of a JSON-lines file by id; a last line cut by a kill is left out."""
     rows = {}
     for line in path.read_text().splitlines() if path.is_file() else ():
@@ -108,7 +114,9 @@ def read_lines(path: Path) -> dict[str, dict]:
     return rows
 
 
-def answers(config: EvaluateConfig, settings: BenchmarkSettings, condition: Condition, items: list[Item], bar: Progress):
+def answers(
+    config: EvaluateConfig, settings: BenchmarkSettings, condition: Condition, items: list[Item], bar: Progress
+) -> dict[str, Row]:
     """The service's answer to every item, asked once each; those already on disk are not asked again."""
     path = config.output / f"{settings.name}.{condition.label}.answers.jsonl"
     done = read_lines(path)
@@ -125,7 +133,7 @@ def answers(config: EvaluateConfig, settings: BenchmarkSettings, condition: Cond
     return done
 
 
-def grade(items: list[Item], rows: dict[str, dict], settings: BenchmarkSettings) -> Iterable[dict]:
+def grade(items: list[Item], rows: dict[str, Row], settings: BenchmarkSettings) -> Iterable[Row]:
     """Execute every answer; the row with its verdict."""
     programs = [item.program(str(rows[item.id]["answer"])) for item in items]
     outcomes = run_each(programs, settings.environment, Limits(cpu_s=settings.cpu_s))
@@ -134,11 +142,11 @@ def grade(items: list[Item], rows: dict[str, dict], settings: BenchmarkSettings)
         yield {**rows[item.id], "passed": verdict, "error": outcome.error, "cluster": item.cluster}
 
 
-def measure(config: EvaluateConfig, settings: BenchmarkSettings, bar: Progress) -> dict[str, dict]:
+def measure(config: EvaluateConfig, settings: BenchmarkSettings, bar: Progress) -> dict[str, Row]:
     """Every condition on one benchmark, each paired with the baseline."""
     items = items_of(settings)
     self_check(items, settings)
-    graded: dict[str, dict[str, dict]] = {}
+    graded: dict[str, dict[str, Row]] = {}
     for condition in config.conditions:
         rows = answers(config, settings, condition, items, bar)
         graded[condition.label] = {row["id"]: row for row in grade(items, rows, settings)}
@@ -147,7 +155,7 @@ def measure(config: EvaluateConfig, settings: BenchmarkSettings, bar: Progress) 
     return {label: summary(rows, graded.get(config.baseline, rows)) for label, rows in graded.items()}
 
 
-def summary(rows: dict[str, dict], baseline: dict[str, dict]) -> dict:
+def summary(rows: dict[str, Row], baseline: dict[str, Row]) -> Row:
     """A condition's rate, the models that answered, and the comparison with the baseline."""
     run, base = ({id_: row["passed"] for id_, row in side.items()} for side in (rows, baseline))
     served: dict[str, int] = {}
@@ -161,14 +169,15 @@ def summary(rows: dict[str, dict], baseline: dict[str, dict]) -> dict:
     }  # fmt: skip
 
 
-def report(results: dict[str, dict[str, dict]]) -> Table:
+def report(results: dict[str, dict[str, Row]]) -> Table:
     """The results as a terminal table."""
     table = Table("benchmark", "condition", "passed", "rate (95 %)", "against baseline (95 %)", "p", "served")
     for benchmark, conditions in results.items():
         for label, row in conditions.items():
             r, p = row["rate"], row["against_baseline"]
             table.add_row(
-                benchmark, label, f"{r['passed']}/{r['total']}", f"{r['value']:.1%} ({r['low']:.1%} to {r['high']:.1%})",
+                benchmark, label, f"{r['passed']}/{r['total']}",
+                f"{r['value']:.1%} ({r['low']:.1%} to {r['high']:.1%})",
                 f"{p['difference']:+.1%} ({p['low']:+.1%} to {p['high']:+.1%}), {p['verdict']}", f"{p['p_value']:.2g}",
                 ", ".join(f"{name} {count}" for name, count in row["served"].items()),
             )  # fmt: skip

@@ -5,6 +5,7 @@ working folder that is deleted, and the whole process group ended. What does not
 isolation. Run only answers of models you would run by hand; the sandbox replaces this file's inside.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -88,12 +89,11 @@ def report(request: str, environment: Mapping[str, str], limits: Limits) -> tupl
     return [line for line in lines[1:] if line.endswith("\n")], ended
 
 
-def kill_group(child: subprocess.Popen) -> None:
+def kill_group(child: subprocess.Popen[bytes]) -> None:
     """End the child and whatever it left behind in its session."""
-    try:
+    # A group that is already gone is what we wanted.
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # the group is already gone: what we wanted
     child.wait()
 
 

@@ -23,7 +23,9 @@ def code_of(document: Document) -> str:
 
 def leaks(document: Document, names: set[str], statements: set[str]) -> bool:
     """Whether a document is, or holds, held-out code."""
-    return document.kind == "example" and (document.name in names or not statements.isdisjoint(normalised(code_of(document))))
+    return document.kind == "example" and (
+        document.name in names or not statements.isdisjoint(normalised(code_of(document)))
+    )
 
 
 def clean_documents(documents: Sequence[Document], tasks: Sequence[Task]) -> list[Document]:

@@ -9,12 +9,15 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TypedDict
 
+import numpy as np
+
 from index.bundle import SEARCH_DEPTH
 from index.prompt import choose_evidence, with_evidence
 from index.store import Hit, Index
 from training.config import RowSettings
 from training.tasks import Task, first_sentences
 
+Encode = Callable[[list[str]], np.ndarray]
 
 
 class Row(TypedDict):
@@ -42,9 +45,7 @@ def how_to(task: Task) -> str:
     return f"How do I do this in {package}: {sentence[:1].lower()}{sentence[1:]}? Show a short example."
 
 
-def make_rows(
-    tasks: Sequence[Task], index: Index, encode: Callable, settings: RowSettings, seed: int
-) -> list[Row]:
+def make_rows(tasks: Sequence[Task], index: Index, encode: Encode, settings: RowSettings, seed: int) -> list[Row]:
     """Rows for the training tasks: one each, a share of them with evidence, and plain questions for another share."""
     draw = random.Random(seed)
     tasks = [task for task in tasks if len(task.instruction) <= settings.max_characters]

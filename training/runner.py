@@ -1,8 +1,8 @@
 """Child process: runs programs read from stdin and reports what they made of `result`, one JSON line each.
 
-Started as `python -I runner.py DESCRIPTOR` by training/execute.py, which judges the report; no expected value is known here.
-Each program runs twice: on its set-up as given, and on a second input, the same set-up with every frame
-and series reversed and one row shorter, so that an answer which copies the wanted display instead of computing it is found out.
+Started as `python -I runner.py DESCRIPTOR` by training/execute.py, which judges the report; no expected value is known
+here. Each program runs twice: on its set-up as given, and on a second input, the same set-up with every frame and
+series reversed and one row shorter, so that an answer which copies the wanted display is found out.
 """
 
 import contextlib
@@ -11,12 +11,17 @@ import json
 import os
 import resource
 import sys
+from typing import Any
 
 
-def change_inputs(namespace: dict) -> None:
+def change_inputs(namespace: dict[str, Any]) -> None:
     """Replace each value whose type reverses and slices to itself by its reverse without the first row, in place."""
     for name, value in list(namespace.items()):
-        if name.startswith("__") or isinstance(value, type) or not (hasattr(value, "reverse") and hasattr(value, "slice")):
+        if (
+            name.startswith("__")
+            or isinstance(value, type)
+            or not (hasattr(value, "reverse") and hasattr(value, "slice"))
+        ):
             continue
         with contextlib.suppress(Exception):
             changed = value.reverse().slice(1)
@@ -26,7 +31,7 @@ def change_inputs(namespace: dict) -> None:
 
 def outcome(setup: str, code: str, second_input: bool) -> str:
     """Run set-up then code in a fresh namespace; the representation of `result`, or the exception's type and text."""
-    namespace: dict = {"__name__": "__main__"}
+    namespace: dict[str, Any] = {"__name__": "__main__"}
     try:
         exec(compile(setup, "<setup>", "exec"), namespace)
         if second_input:

@@ -11,6 +11,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+from rich.console import Console
+
 from index.bundle import base_facts, load_bundle, write_manifest
 from index.config import read_config
 from index.documents import package_documents
@@ -105,8 +107,8 @@ def manifest_facts(config: SftConfig, tasks: list[Task], encoder: Encoder) -> di
             "source": tasks[0].source, "licence": tasks[0].licence,
             "tasks": file_hash(config.run / "tasks.jsonl"), "rows": file_hash(config.run / "rows.jsonl"),
         },
-        "contamination": f"{len(held_out)} tasks of {names} method names held out; no row and no indexed document holds "
-        "a statement of their references, compared as syntax",
+        "contamination": f"{len(held_out)} tasks of {names} method names held out; no row and no indexed document "
+        "holds a statement of their references, compared as syntax",
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft", "faiss-cpu")},
         "git_commit": git_commit(),
     }  # fmt: skip
@@ -126,4 +128,4 @@ def main(path: Path) -> None:
     tasks = prepare_tasks(config)
     index = prepare_index(config, tasks, encoder)
     fit(config, prepare_rows(config, tasks, index, encoder))
-    print(f"bundle written: {pack(config, tasks, index, encoder)}")
+    Console().print(f"bundle written: {pack(config, tasks, index, encoder)}")

@@ -151,7 +151,9 @@ def package_tasks(source: TaskSource, batch: int = 40) -> list[Task]:
         runs = [run_batch([task.program for task in chunk], source.environment) for _ in range(2)]
         kept += [verified(task, first) for task, first, again in zip(chunk, *runs, strict=True) if usable(first, again)]
     if not kept:
-        raise TaskError(f'no task could be verified for package "{source.package}": its docstrings show no stable output')
+        raise TaskError(
+            f'no task could be verified for package "{source.package}": its docstrings show no stable output'
+        )
     return kept
 
 
@@ -213,5 +215,7 @@ def read_tasks(path: Path) -> list[Task]:
         try:
             tasks.append(Task(**json.loads(line)))
         except (ValueError, TypeError) as error:
-            raise TaskError(f'"{path}" line {number} is not a task ({error}): rebuild it with `pointsman train sft CONFIG`') from error
+            raise TaskError(
+                f'"{path}" line {number} is not a task ({error}): rebuild it with `pointsman train sft CONFIG`'
+            ) from error
     return tasks

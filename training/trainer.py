@@ -7,6 +7,7 @@ padding is the largest avoidable cost. The adapter is kept in float32 while trai
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -29,7 +30,7 @@ class StepLog(TrainerCallback):
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Write the trainer's own figures with the step they belong to."""
         with self._path.open("a") as file:
             file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")

@@ -34,7 +34,9 @@ def prepare(limits: LimitsConfig) -> Flags:
         return {}
     if not kernel_status()["registered"]:
         # Without it vLLM answers base rows with an adapter's weights, in silence.
-        raise StartError('vLLM will not find the plugin "pointsman_lora_cpu": run `make setup`, and name it in VLLM_PLUGINS')
+        raise StartError(
+            'vLLM will not find the plugin "pointsman_lora_cpu": run `make setup`, and name it in VLLM_PLUGINS'
+        )
     settings = cpu_settings.choose_here()
     cpu_settings.apply(settings)
     if preload := cpu_settings.preload_path():

@@ -105,7 +105,8 @@ def test_a_bundle_without_manifest_is_incomplete(bundle: Path, base: BaseFacts) 
 
 
 @pytest.mark.parametrize(
-    "name", ["adapter/adapter_model.safetensors", "adapter/adapter_config.json", "index/vectors.faiss", "calibration.json"]
+    "name",
+    ["adapter/adapter_model.safetensors", "adapter/adapter_config.json", "index/vectors.faiss", "calibration.json"],
 )
 def test_each_missing_truncated_or_altered_file_is_named(bundle: Path, base: BaseFacts, name: str) -> None:
     """Three ways a copy goes wrong, told apart."""
@@ -169,7 +170,9 @@ def test_an_adapter_the_engine_would_swallow_is_refused(
 
 def test_a_tensor_of_a_layer_the_base_lacks_is_refused(bundle: Path, base: BaseFacts) -> None:
     """Layer 77 of a model with one layer."""
-    write_adapter(bundle / "adapter", {"base_model.model.model.layers.77.self_attn.q_proj.lora_A.weight": torch.ones(4, 32)})
+    write_adapter(
+        bundle / "adapter", {"base_model.model.model.layers.77.self_attn.q_proj.lora_A.weight": torch.ones(4, 32)}
+    )
     seal(bundle, base)
     refused(bundle, base, "layers.77", "another base")
 

@@ -10,7 +10,11 @@ def examples(n: int, shift: float, seed: int = 0) -> list[Example]:
     """n positives and n negatives whose feature differs by `shift` standard deviations."""
     rng = np.random.default_rng(seed)
     return [
-        Example(f"query {label} {i}", {"top": float(rng.normal(shift if label else 0.0)), "noise": float(rng.normal())}, label)
+        Example(
+            f"query {label} {i}",
+            {"top": float(rng.normal(shift if label else 0.0)), "noise": float(rng.normal())},
+            label,
+        )
         for label in (True, False)
         for i in range(n)
     ]
@@ -60,10 +64,9 @@ def test_too_few_negatives_are_refused_with_the_number_needed() -> None:
 
 def test_labels_of_one_kind_are_refused() -> None:
     """Nothing can be told apart from nothing."""
+    positives = [e for e in examples(50, 1.0) if e.label]
     with pytest.raises(CalibrationError, match="both labels"):
-        calibrate(
-            [e for e in examples(50, 1.0) if e.label], ("top",), alpha=0.1, delta=0.1, labels="domain", probability_of="x"
-        )  # fmt: skip
+        calibrate(positives, ("top",), alpha=0.1, delta=0.1, labels="domain", probability_of="x")
 
 
 def test_metrics_are_measured_on_rows_that_were_not_fitted() -> None:

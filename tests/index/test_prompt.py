@@ -21,13 +21,20 @@ def test_the_gate_reads_the_last_user_message() -> None:
 
 def test_a_short_follow_up_is_read_with_the_question_before_it() -> None:
     """ "And descending?" says nothing alone."""
-    messages = [{"role": "user", "content": "Sort a polars frame by two columns"}, {"role": "user", "content": "descending?"}]
+    messages = [
+        {"role": "user", "content": "Sort a polars frame by two columns"},
+        {"role": "user", "content": "descending?"},
+    ]
     assert gate_query(messages) == "Sort a polars frame by two columns\ndescending?"
 
 
 def test_list_content_is_read_by_its_text_parts() -> None:
     """OpenAI's content parts; images have no text."""
-    parts = [{"type": "text", "text": "group"}, {"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": "by"}]
+    parts = [
+        {"type": "text", "text": "group"},
+        {"type": "image_url", "image_url": {"url": "x"}},
+        {"type": "text", "text": "by"},
+    ]
     assert gate_query([{"role": "user", "content": parts}]) == "group\nby"
 
 
@@ -66,5 +73,8 @@ def test_without_documents_nothing_changes() -> None:
 
 def test_twins_are_shown_once() -> None:
     """`Expr.str.contains` and `Series.str.contains` would say the same thing twice."""
-    hits = [Hit(document(s, k), 0.9) for s, k in (("p.E.f", "object"), ("p.S.f", "object"), ("p.E.f", "example"), ("p.E.g", "object"))]
+    hits = [
+        Hit(document(s, k), 0.9)
+        for s, k in (("p.E.f", "object"), ("p.S.f", "object"), ("p.E.f", "example"), ("p.E.g", "object"))
+    ]
     assert [hit.document.symbol for hit in choose_evidence(hits)] == ["p.E.f", "p.E.f", "p.E.g"]

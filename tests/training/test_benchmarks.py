@@ -20,10 +20,11 @@ def test_humaneval_has_its_164_problems_and_grades_answers_in_every_form() -> No
     items = {item.id: item for item in humaneval_items()}
     assert len(items) == 164
     item = items["HumanEval/28"]  # concatenate a list of strings
-    whole = "Here it is:\n```python\nfrom typing import List\ndef concatenate(strings: List[str]) -> str:\n    return ''.join(strings)\n```"
+    function = "from typing import List\ndef concatenate(strings: List[str]) -> str:\n    return ''.join(strings)\n"
+    whole = f"Here it is:\n```python\n{function}```"
     bare = "    return ''.join(strings)\n"
     wrong = whole.replace("''.join(strings)", "'x'")
-    assert verdicts(item, whole, whole.split("```python\n")[1].split("```")[0], bare, wrong, "") == [
+    assert verdicts(item, whole, function, bare, wrong, "") == [
         True, True, True, False, False,
     ]  # fmt: skip
 

@@ -1,7 +1,9 @@
 import os
 import time
+from pathlib import Path
 
 from training.execute import Limits, Program, run_batch, run_each
+
 
 def test_a_program_that_sets_result_reports_its_value() -> None:
     """On both inputs; without frames the second is the first."""
@@ -18,7 +20,7 @@ def test_exceptions_are_reported_with_their_type() -> None:
 
 def test_what_is_printed_is_not_taken_for_a_report() -> None:
     """The report travels on a descriptor of its own."""
-    (outcome,) = run_batch([Program("", "print('[\"value:1\", \"value:1\"]')")], {})
+    (outcome,) = run_batch([Program("", 'print(\'["value:1", "value:1"]\')')], {})
     assert outcome.error.startswith("NoResult")
 
 
@@ -63,8 +65,7 @@ def test_children_left_behind_are_ended() -> None:
 def alive(pid: int) -> bool:
     """Whether a process still runs; a zombie waiting to be collected does not."""
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
 

@@ -73,7 +73,9 @@ def test_a_killed_run_goes_on_from_its_checkpoint(model: Path, tmp_path: Path) -
     """Finished steps are not repeated."""
     train_adapter(model, rows(16), settings(max_steps=2, save_steps=2), tmp_path)
     train_adapter(model, rows(16), settings(max_steps=4, save_steps=2), tmp_path)
-    steps = [json.loads(line)["step"] for line in (tmp_path / "steps.jsonl").read_text().splitlines() if '"loss"' in line]
+    steps = [
+        json.loads(line)["step"] for line in (tmp_path / "steps.jsonl").read_text().splitlines() if '"loss"' in line
+    ]
     assert steps == [1, 2, 3, 4]
 
 
