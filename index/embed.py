@@ -30,7 +30,9 @@ class Encoder:
         for start in range(0, len(texts), BATCH):
             chosen = by_length[start : start + BATCH]
             with self._lock:
-                rows[chosen] = self._model.encode([texts[i] for i in chosen], normalize_embeddings=True)
+                rows[chosen] = self._model.encode(
+                    [texts[i] for i in chosen], normalize_embeddings=True, show_progress_bar=False
+                )
             if progress:
                 progress(len(chosen))
         return rows

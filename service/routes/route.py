@@ -17,7 +17,8 @@ async def dry_run(request: Request) -> dict[str, Any]:
     """Decide on the body of a chat request and explain it."""
     runtime: Runtime = request.app.state.runtime
     gate = runtime.gate
-    ask = ChatRequest.parse(await read_body(request, runtime.config.limits.body_bytes))
+    limits = runtime.config.limits
+    ask = ChatRequest.parse(await read_body(request, limits.body_bytes), max_choices=limits.choices)
     decision = await gate.decide(ask.messages, ask.routing(runtime.config.served_name, runtime.specialists))
     request.state.trace.decision = decision
     return decision.explanation()

@@ -30,8 +30,8 @@ CASES: dict[str, tuple[Any, int, str | None, str]] = {
         "not 3",
     ),
     "over-long prompt": (ask("word " * 600), 400, "messages", "600 tokens and the context holds 512"),
-    "ill-typed n": (ask("hi", n="two"), 400, "n", "valid integer, not 'two'"),
-    "n too large": (ask("hi", n=999), 400, "n", "too many choices"),
+    "ill-typed n": (ask("hi", n="two"), 400, "n", "valid integer"),
+    "n too large": (ask("hi", n=999), 400, "n", "999 answers are more than 16"),
     "ill-typed stream": (ask("hi", stream="perhaps"), 400, "stream", "valid boolean"),
     "ill-typed stream_options": (ask("hi", stream_options=3), 400, "stream_options", "StreamOptions"),
     "zero max_tokens": (ask("hi", max_tokens=0), 400, "max_tokens", "greater than or equal to 1"),
@@ -65,7 +65,7 @@ def client(make_app) -> Any:
 def test_each_mistake_is_named_and_the_next_request_answered(client: TestClient, name: str, path: str) -> None:
     """Status, param and text say what is wrong; what only an engine checks passes the dry run."""
     body, status, param, text = CASES[name]
-    if path == "/v1/route" and name in ("over-long prompt", "ill-typed n", "n too large", "zero max_tokens"):
+    if path == "/v1/route" and name in ("over-long prompt", "zero max_tokens"):
         return
     response = client.post(path, **({"content": body} if isinstance(body, bytes) else {"json": body}))
     error = response.json()["error"]

@@ -219,14 +219,16 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}
 
 BAD = {
     "over-long prompt": ({"messages": message("word " * 2000)}, "context_length_exceeded", "messages"),
-    "over-long answer": ({"max_tokens": 100_000}, "context_length_exceeded", "messages"),
+    "over-long answer": ({"max_tokens": 100_000}, "invalid_value", "max_tokens"),
     "unknown model": ({"model": "nobody"}, "model_not_found", "model"),
     "ill-typed temperature": ({"temperature": "hot"}, "invalid_value", "temperature"),
     "negative temperature": ({"temperature": -1}, "invalid_value", "temperature"),
     "ill-typed tools": ({"tools": [3]}, "invalid_value", "tools.0"),
-    "too many choices": ({"n": 1000}, "invalid_value", None),
-    "too many alternatives": ({"logprobs": True, "top_logprobs": 99}, "invalid_value", "top_logprobs"),
+    "too many choices": ({"n": 1000}, "invalid_value", "n"),
+    "too many alternatives": ({"logprobs": True, "top_logprobs": 99}, "invalid_value", "logprobs"),
     "image for a text model": ({"messages": [{"role": "user", "content": [IMAGE]}]}, "invalid_value", None),
+    "a grammar that is none": ({"structured_outputs": {"regex": "(("}}, "invalid_value", None),
+    "token outside the vocabulary": ({"logit_bias": {"99999999": 1}}, "invalid_value", None),
     "unknown key": ({"pointsman": {"rout": "x"}}, "invalid_value", "pointsman.rout"),
 }
 
