@@ -78,6 +78,12 @@ def index_search(given: argparse.Namespace) -> None:
     main(given.query, given.index, given.count)
 
 
+def train_tasks(given: argparse.Namespace) -> None:
+    from training.sft import make_tasks
+
+    make_tasks(given.config)
+
+
 def train_sft(given: argparse.Namespace) -> None:
     from training.sft import main
 
@@ -111,6 +117,7 @@ def make_parser() -> Parser:
     command.add_argument("--count", type=int, default=5, help="documents to show (default: %(default)s)")
 
     train = group(commands.add_parser("train", help="train a specialist"))
+    config_of(add(train, "tasks", train_tasks, "a run's verified tasks alone, the held-out ones included"))
     config_of(add(train, "sft", train_sft, "supervised fine-tuning; writes a bundle"))
 
     config_of(add(commands, "evaluate", evaluate, "pass rates by execution against a running service"))

@@ -1,9 +1,11 @@
 """Labelled feature rows in; a calibrated probability and a threshold with a stated risk out.
 
-A logistic regression on standardised features is fitted on one half of the rows. The threshold is chosen on the other
-half only: the smallest one for which the share of negatives above it stays at or below alpha with probability
-1 - delta. For the k-th largest of n negative scores that share is Beta(k, n - k + 1) distributed whatever the scores
-are, the inversion of Clopper and Pearson (1934). It holds for queries like the negatives it was chosen on.
+The rows are split in three by a hash of the query: on the first part a logistic regression on standardised features is
+fitted, on the second the threshold is chosen, on the third everything is measured, so that no figure stands on rows
+that chose anything. The threshold is the smallest one for which the share of negatives above it stays at or below alpha
+with probability 1 - delta. For the k-th largest of n negative scores that share is Beta(k, n - k + 1) distributed
+whatever the scores are, the inversion of Clopper and Pearson (1934). It holds for queries like the negatives it was
+chosen on.
 """
 
 import hashlib
@@ -113,19 +115,19 @@ def bootstrapped(score: Score, labels: np.ndarray, probabilities: np.ndarray, se
     return Measured(value=float(score(labels, probabilities)), low=low, high=high, rows=len(labels))
 
 
-def half(examples: Sequence[Example], side: int) -> list[Example]:
-    """One half of the examples, by a hash of the query, so that the same query is always on the same side."""
-    return [e for e in examples if hashlib.sha256(e.query.encode()).digest()[0] % 2 == side]
+def third(examples: Sequence[Example], number: int) -> list[Example]:
+    """Part 0, 1 or 2 of the examples, by a hash of the query, so that the same query is always in the same part."""
+    return [e for e in examples if int(hashlib.sha256(e.query.encode()).hexdigest()[:8], 16) % 3 == number]
 
 
 def calibrate(
     examples: Sequence[Example], features: Sequence[str], *, alpha: float, delta: float, labels: str,
     probability_of: str, seed: int = 0,
 ) -> Calibration:  # fmt: skip
-    """Fit on one half, choose the threshold and measure on the other; raises CalibrationError on too few labels."""
-    fitted, held = half(examples, 0), half(examples, 1)
-    if len({e.label for e in fitted}) < 2 or len({e.label for e in held}) < 2:
-        raise CalibrationError(f'"{len(examples)}" labelled queries do not hold both labels on both halves: give more')
+    """Fit, choose the threshold and measure, each on its own third; raises CalibrationError on too few labels."""
+    fitted, chosen, held = (third(examples, number) for number in range(3))
+    if any(len({e.label for e in part}) < 2 for part in (fitted, chosen, held)):
+        raise CalibrationError(f'"{len(examples)}" labelled queries do not hold both labels in each third: give more')
     matrix = np.array([[e.features[name] for name in features] for e in fitted])
     mean, scale = matrix.mean(0), np.maximum(matrix.std(0), 1e-9)
     model = LogisticRegression().fit((matrix - mean) / scale, [e.label for e in fitted])
@@ -137,7 +139,8 @@ def calibrate(
     )  # fmt: skip
     truth = np.array([e.label for e in held])
     probabilities = np.array([calibration.probability(e.features) for e in held])
-    threshold = risk_threshold(probabilities[~truth], alpha, delta)
+    negatives = np.array([calibration.probability(e.features) for e in chosen if not e.label])
+    threshold = risk_threshold(negatives, alpha, delta)
     metrics = {
         "auroc": bootstrapped(roc_auc_score, truth, probabilities, seed),
         "brier": bootstrapped(brier_score_loss, truth, probabilities, seed),

@@ -18,12 +18,16 @@ def new_decision_id() -> str:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One specialist as the gate saw it: what retrieval found and how far its probability may be trusted."""
+    """One specialist as the gate saw it: what retrieval found and how far its probability may be trusted.
+
+    `labels` says what the probability was calibrated on: "domain" or "execution".
+    """
 
     name: str
     score: float
     probability: float
     threshold: float
+    labels: str
     features: dict[str, float]
     hits: tuple[Hit, ...]
 
@@ -34,6 +38,7 @@ class Candidate:
             "score": self.score,
             "probability": self.probability,
             "threshold": self.threshold,
+            "labels": self.labels,
             "features": dict(self.features),
             "evidence": [evidence_body(hit, text=True) for hit in self.hits],
         }
@@ -99,6 +104,7 @@ class Decision:
             "score": best.score if best else None,
             "probability": best.probability if best else None,
             "threshold": best.threshold if best else None,
+            "labels": best.labels if best else None,
             "evidence": [evidence_body(hit) for hit in self.evidence],
             "context": self.context,
             "gate_ms": round(self.gate_ms, 3),

@@ -128,6 +128,7 @@ class Gate:
                 score=float(found.score),
                 probability=float(found.probability),
                 threshold=self._threshold(name, options),
+                labels=self._specialists[name].calibration.labels,
                 features={key: float(value) for key, value in found.features.items()},
                 hits=tuple(found.hits),
             )

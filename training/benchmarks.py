@@ -32,7 +32,7 @@ class Item:
 def held_out_items(tasks: Path) -> list[Item]:
     """The held-out tasks of a run; raises TaskError when the file holds none."""
     if not tasks.is_file():
-        raise TaskError(f'tasks file "{tasks}" does not exist: make it with `pointsman train sft CONFIG`')
+        raise TaskError(f'tasks file "{tasks}" does not exist: make it with `pointsman train tasks CONFIG`')
     held_out = [task for task in read_tasks(tasks) if task.split == "held_out"]
     if not held_out:
         raise TaskError(f'tasks file "{tasks}" holds no held-out task: raise tasks.held_out_share')

@@ -120,6 +120,15 @@ def git_commit() -> str:
     return answer.stdout.strip() or "unknown"
 
 
+def make_tasks(path: Path) -> None:
+    """The first step alone: the run's tasks, which evaluation reads."""
+    config = read_config(path, SftConfig)
+    open_run(config)
+    tasks = prepare_tasks(config)
+    held_out = sum(task.split == "held_out" for task in tasks)
+    Console().print(f"{len(tasks)} tasks, {held_out} of them held out: {config.run / 'tasks.jsonl'}")
+
+
 def main(path: Path) -> None:
     """Run the stage from its config file."""
     config = read_config(path, SftConfig)

@@ -203,9 +203,11 @@ def normalised(code: str) -> set[str]:
 
 
 def write_tasks(path: Path, tasks: Iterable[Task]) -> None:
-    """Write tasks as JSON lines."""
+    """Write tasks as JSON lines, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(asdict(task), ensure_ascii=False) + "\n" for task in tasks))
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("".join(json.dumps(asdict(task), ensure_ascii=False) + "\n" for task in tasks))
+    partial.rename(path)
 
 
 def read_tasks(path: Path) -> list[Task]:
@@ -216,6 +218,6 @@ def read_tasks(path: Path) -> list[Task]:
             tasks.append(Task(**json.loads(line)))
         except (ValueError, TypeError) as error:
             raise TaskError(
-                f'"{path}" line {number} is not a task ({error}): rebuild it with `pointsman train sft CONFIG`'
+                f'"{path}" line {number} is not a task ({error}): delete it and run `pointsman train tasks CONFIG`'
             ) from error
     return tasks

@@ -1,8 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import beta
 
-from index.calibrate import Calibration, Example, calibrate, negatives_needed, read_calibration, risk_threshold
+from index.calibrate import (
+    Calibration,
+    Example,
+    calibrate,
+    negatives_needed,
+    read_calibration,
+    risk_threshold,
+    third,
+)
 from index.errors import BundleError, CalibrationError
 
 
@@ -69,13 +79,24 @@ def test_labels_of_one_kind_are_refused() -> None:
         calibrate(positives, ("top",), alpha=0.1, delta=0.1, labels="domain", probability_of="x")
 
 
-def test_metrics_are_measured_on_rows_that_were_not_fitted() -> None:
-    """Half the rows, each figure with its interval and its rows."""
+def test_metrics_are_measured_on_rows_that_neither_fitted_nor_chose() -> None:
+    """A third of the rows, each figure with its interval and its rows."""
     metrics = fitted().metrics
     assert set(metrics) == {"auroc", "brier", "coverage", "false_accept"}
     assert all(m.low <= m.value <= m.high for m in metrics.values())
-    assert 300 < metrics["auroc"].rows < 500
-    assert metrics["false_accept"].value <= 0.05
+    assert 200 < metrics["auroc"].rows < 330
+    assert metrics["false_accept"].low <= 0.05
+
+
+def test_labels_flipped_where_figures_are_measured_change_the_figures_only() -> None:
+    """The third that is measured has no say in the fit or in the threshold."""
+    rows = examples(400, 3.0)
+    held = {e.query for e in third(rows, 2)}
+    flipped = [replace(e, label=not e.label) if e.query in held else e for e in rows]
+    given = {"alpha": 0.05, "delta": 0.05, "labels": "domain", "probability_of": "x"}
+    honest, broken = (calibrate(r, ("top", "noise"), **given) for r in (rows, flipped))
+    assert (broken.coefficients, broken.threshold) == (honest.coefficients, honest.threshold)
+    assert honest.metrics["auroc"].value > 0.9 > 0.1 > broken.metrics["auroc"].value
 
 
 def test_the_set_hash_tells_label_sets_apart_but_not_their_order() -> None:

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 
 from index.bundle import base_facts, write_manifest
-from index.calibrate import Calibration
 from index.documents import Document
 from index.embed import Encoder
 from index.store import make_index
+from tests.service.small_service import CALIBRATION
 
 RANK = 8
 
@@ -63,21 +63,3 @@ def write_adapter(folder: Path, model: Path, seed: int) -> None:
     save_file(tensors, folder / "adapter_model.safetensors")
     settings = {"peft_type": "LORA", "r": RANK, "lora_alpha": 2 * RANK, "target_modules": ["q_proj", "v_proj"]}
     (folder / "adapter_config.json").write_text(json.dumps(settings | {"task_type": "CAUSAL_LM", "bias": "none"}))
-
-
-CALIBRATION = Calibration(
-    probability_of="the query is about what the bundle documents",
-    labels="domain",
-    features=("top",),
-    mean=(0.0,),
-    scale=(1.0,),
-    coefficients=(10.0,),
-    intercept=-5.0,
-    threshold=0.5,
-    alpha=0.1,
-    delta=0.1,
-    set_hash="",
-    positives=0,
-    negatives=0,
-    metrics={},
-)

@@ -7,9 +7,8 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,30 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from index.calibrate import Calibration
 from index.documents import Document
 from index.store import Hit, Index, make_index
 from service.config import ServiceConfig
 
 SORTS = ("polars.DataFrame.sort sort rows by a column", "polars.Expr.sort_by sort an expression by others")
 REGEX = ("re.findall find all matches of a pattern", "re.sub replace matches of a pattern in text")
+# A probability of 0.5 at a top cosine of 0.5.
+CALIBRATION = Calibration(
+    probability_of="the query is about what the bundle documents",
+    labels="domain",
+    features=("top",),
+    mean=(0.0,),
+    scale=(1.0,),
+    coefficients=(10.0,),
+    intercept=-5.0,
+    threshold=0.5,
+    alpha=0.1,
+    delta=0.1,
+    set_hash="",
+    positives=0,
+    negatives=0,
+    metrics={},
+)
 
 
 class WordEncoder:
@@ -70,7 +87,7 @@ class IndexedSpecialist:
     scale: float = 1.0
     folder: Path = Path("bundles/unused")
     adapter: Path = Path("bundles/unused/adapter")
-    calibration: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(threshold=0.5, alpha=0.1, delta=0.1))
+    calibration: Calibration = CALIBRATION
 
     def retrieve(self, query: str, vector: np.ndarray) -> Found:
         hits = tuple(self.index.search(vector, 2))

@@ -18,6 +18,7 @@ def test_auto_goes_to_the_specialist_that_knows_the_question(client: TestClient)
     assert response.json()["model"] == "polars"
     assert (routing["route"], routing["specialist"], routing["reason"]) == ("specialist", "polars", "above_threshold")
     assert routing["probability"] >= routing["threshold"] == 0.5
+    assert routing["labels"] == "domain"
     assert routing["evidence"][0] == {"id": "polars:0", "score": routing["score"], "source": "test==1"}
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable, Collection
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from service.gate import Gate
 from service.metrics import Metrics
 from service.request import RoutingOptions
 from service.retriever import Retriever
-from tests.service.small_service import REGEX, SORTS, IndexedSpecialist, WordEncoder, specialist
+from tests.service.small_service import CALIBRATION, REGEX, SORTS, IndexedSpecialist, WordEncoder, specialist
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def count(metrics: Metrics, name: str, **labels: str) -> float:
 
 def test_the_highest_probability_above_its_own_threshold_wins(make_gate, encoder: WordEncoder) -> None:
     """A specialist below its threshold loses to a less probable one above."""
-    strict = SimpleNamespace(threshold=0.999)
+    strict = CALIBRATION.model_copy(update={"threshold": 0.999})
     known = [
         specialist("strict", [SORTS[0]], encoder, calibration=strict),
         specialist("near", [SORTS[0] + " quickly"], encoder),

@@ -6,8 +6,8 @@ from index.config import read_config
 from training.calibration import negative_queries, other_queries, positive_queries
 from training.config import SftConfig
 from training.errors import TaskError
-from training.sft import open_run
-from training.tasks import Task
+from training.sft import make_tasks, open_run, prepare_tasks
+from training.tasks import Task, read_tasks
 
 CONFIG = Path("configs/training/polars-sft.yaml")
 
@@ -51,3 +51,20 @@ def test_a_missing_query_file_is_named(tmp_path: Path) -> None:
     config = read_config(CONFIG, SftConfig).calibration.model_copy(update={"queries": tmp_path / "none.txt"})
     with pytest.raises(TaskError, match=r"none\.txt"):
         list(negative_queries(config, 0))
+
+
+def test_the_tasks_alone_are_those_the_stage_goes_on_with(tmp_path: Path, tasks: list[Task]) -> None:
+    """Evaluation reads the file without any training; a later training of the same configuration takes it as it is."""
+    lines = CONFIG.read_text().replace("run: runs/polars-sft", f"run: {tmp_path / 'run'}")
+    lines = lines.replace("package: polars", "package: statistics").replace(
+        "import polars as pl", "from statistics import *"
+    )
+    lines = lines.replace("max_per_object: 2", "max_per_object: 3").replace(
+        "held_out_share: 0.2", "held_out_share: 0.0"
+    )
+    path = tmp_path / "sft.yaml"
+    path.write_text(lines.replace('display: "shape:"', 'display: ""'))
+    make_tasks(path)
+    written = tmp_path / "run" / "tasks.jsonl"
+    assert read_tasks(written) == tasks
+    assert prepare_tasks(read_config(path, SftConfig)) == tasks
