@@ -1,11 +1,11 @@
 """Labelled feature rows in; a calibrated probability and a threshold with a stated risk out.
 
-The rows are split in three by a hash of the query: on the first part a logistic regression on standardised features is
-fitted, on the second the threshold is chosen, on the third everything is measured, so that no figure stands on rows
-that chose anything. The threshold is the smallest one for which the share of negatives above it stays at or below alpha
-with probability 1 - delta. For the k-th largest of n negative scores that share is Beta(k, n - k + 1) distributed
-whatever the scores are, the inversion of Clopper and Pearson (1934). It holds for queries like the negatives it was
-chosen on.
+The rows are split in three, each label and stratum evenly: on the first part a logistic regression on standardised
+features is fitted, on the second the threshold is chosen, on the third everything is measured, so that no figure stands
+on rows that chose anything. The threshold is the smallest one for which the share of negatives above it stays at or
+below alpha with probability 1 - delta. For the k-th largest of n negative scores that share is Beta(k, n - k + 1)
+distributed whatever the scores are, the inversion of Clopper and Pearson (1934). It holds for queries like the
+negatives it was chosen on.
 """
 
 import hashlib
@@ -30,11 +30,15 @@ Score = Callable[[np.ndarray, np.ndarray], float]
 
 @dataclass(frozen=True)
 class Example:
-    """A query's features with its label: True where the specialist should be trusted."""
+    """A query's features with its label: True where the specialist should be trusted.
+
+    `stratum` names queries of one source, which should stand in every part of a split alike.
+    """
 
     query: str
     features: Mapping[str, float]
     label: bool
+    stratum: str = ""
 
 
 class Measured(Settings):
@@ -115,9 +119,16 @@ def bootstrapped(score: Score, labels: np.ndarray, probabilities: np.ndarray, se
     return Measured(value=float(score(labels, probabilities)), low=low, high=high, rows=len(labels))
 
 
-def third(examples: Sequence[Example], number: int) -> list[Example]:
-    """Part 0, 1 or 2 of the examples, by a hash of the query, so that the same query is always in the same part."""
-    return [e for e in examples if int(hashlib.sha256(e.query.encode()).hexdigest()[:8], 16) % 3 == number]
+def thirds(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example], list[Example]]:
+    """Three parts that hold every label and stratum alike, drawn by a hash of the query; equal queries stay together.
+
+    Strata matter: among a few hundred negatives the hard ones are a handful, and a plain draw that puts most of them
+    into one part gives a threshold that is wrong for the others.
+    """
+    digests = {e.query: hashlib.sha256(f"{seed}:{e.query}".encode()).digest() for e in examples}
+    ordered = sorted(examples, key=lambda e: (e.label, e.stratum, digests[e.query]))
+    part = {query: number % 3 for number, query in enumerate(dict.fromkeys(e.query for e in ordered))}
+    return tuple([e for e in examples if part[e.query] == number] for number in range(3))  # type: ignore[return-value]
 
 
 def calibrate(
@@ -125,7 +136,7 @@ def calibrate(
     probability_of: str, seed: int = 0,
 ) -> Calibration:  # fmt: skip
     """Fit, choose the threshold and measure, each on its own third; raises CalibrationError on too few labels."""
-    fitted, chosen, held = (third(examples, number) for number in range(3))
+    fitted, chosen, held = thirds(examples, seed)
     if any(len({e.label for e in part}) < 2 for part in (fitted, chosen, held)):
         raise CalibrationError(f'"{len(examples)}" labelled queries do not hold both labels in each third: give more')
     matrix = np.array([[e.features[name] for name in features] for e in fitted])

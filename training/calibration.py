@@ -58,17 +58,23 @@ def other_queries(package: str, count: int, seed: int) -> list[str]:
     return queries
 
 
-def negative_queries(settings: CalibrationSettings, seed: int) -> Iterator[str]:
-    """Out-of-domain queries from other packages and the written list; one in ten names the library all the same."""
+def negative_queries(settings: CalibrationSettings, seed: int) -> Iterator[tuple[str, str]]:
+    """(query, stratum) out of domain: from other packages and the written list; one in ten names the library all the
+    same. A stratum is a source, with or without the name.
+    """
     if not settings.queries.is_file():
         raise TaskError(f'calibration queries "{settings.queries}" do not exist: name a text file, one query a line')
     draw = random.Random(seed)
     written = [line for line in settings.queries.read_text("utf-8").splitlines() if line.strip()]
-    drawn = [
-        q for package in settings.other_packages for q in other_queries(package, settings.queries_per_package, seed)
-    ]
-    for query in dict.fromkeys(written + drawn):
-        yield f"We use {settings.names[0]} at work. {query}" if draw.random() < 0.1 else query
+    sources = dict.fromkeys(written, "written")
+    for package in settings.other_packages:
+        for query in other_queries(package, settings.queries_per_package, seed):
+            sources.setdefault(query, package)
+    for query, source in sources.items():
+        if draw.random() < 0.1:
+            yield f"We use {settings.names[0]} at work. {query}", f"{source}, named"
+        else:
+            yield query, source
 
 
 def first_calibration(
@@ -76,12 +82,15 @@ def first_calibration(
 ) -> Calibration:
     """Fit the gate on the training tasks' queries against everyone else's."""
     positives = list(positive_queries(tasks, package, seed))
-    negatives = [(query, "") for query in negative_queries(settings, seed)]
+    negatives = list(negative_queries(settings, seed))
     vocabulary, examples = Vocabulary(index, settings.names), []
-    vectors = encode([query for query, _ in positives + negatives])
-    for number, ((query, name), vector) in enumerate(zip(positives + negatives, vectors, strict=True)):
-        hits = others(index.search(vector, SEARCH_DEPTH), name)
-        examples.append(Example(query, vocabulary.features(query, hits), number < len(positives)))
+    vectors = iter(encode([query for query, _ in positives + negatives]))
+    for query, name in positives:
+        hits = others(index.search(next(vectors), SEARCH_DEPTH), name)
+        examples.append(Example(query, vocabulary.features(query, hits), True))
+    for query, stratum in negatives:
+        hits = index.search(next(vectors), SEARCH_DEPTH)
+        examples.append(Example(query, vocabulary.features(query, hits), False, stratum))
     return calibrate(
         examples, FEATURES, alpha=settings.alpha, delta=settings.delta, labels="domain",
         probability_of=PROBABILITY_OF, seed=seed,

@@ -11,7 +11,7 @@ from index.calibrate import (
     negatives_needed,
     read_calibration,
     risk_threshold,
-    third,
+    thirds,
 )
 from index.errors import BundleError, CalibrationError
 
@@ -88,13 +88,25 @@ def test_metrics_are_measured_on_rows_that_neither_fitted_nor_chose() -> None:
     assert metrics["false_accept"].low <= 0.05
 
 
-def test_labels_flipped_where_figures_are_measured_change_the_figures_only() -> None:
+def test_every_stratum_is_split_evenly_and_equal_queries_stay_together() -> None:
+    """Ten hard negatives among 300 stand 3, 3 and 4 to a part, and the same query never in two."""
+    hard = [Example(f"hard {i}", {"top": 5.0}, False, "hard") for i in range(10)]
+    rows = [*examples(300, 3.0), *hard, *hard[:3]]
+    parts = thirds(rows, 0)
+    assert sum(len(part) for part in parts) == len(rows)
+    queries = [{e.query for e in part} for part in parts]
+    assert not queries[0] & queries[1] and not queries[1] & queries[2] and not queries[0] & queries[2]
+    assert sorted(len({e.query for e in part if e.stratum}) for part in parts) == [3, 3, 4]
+    assert all(abs(sum(e.label for e in part) - 100) <= 1 for part in parts)
+
+
+def test_features_turned_round_where_figures_are_measured_change_the_figures_only() -> None:
     """The third that is measured has no say in the fit or in the threshold."""
     rows = examples(400, 3.0)
-    held = {e.query for e in third(rows, 2)}
-    flipped = [replace(e, label=not e.label) if e.query in held else e for e in rows]
+    held = {e.query for e in thirds(rows, 0)[2]}
+    turned = [replace(e, features={"top": -e.features["top"], "noise": 0.0}) if e.query in held else e for e in rows]
     given = {"alpha": 0.05, "delta": 0.05, "labels": "domain", "probability_of": "x"}
-    honest, broken = (calibrate(r, ("top", "noise"), **given) for r in (rows, flipped))
+    honest, broken = (calibrate(r, ("top", "noise"), **given) for r in (rows, turned))
     assert (broken.coefficients, broken.threshold) == (honest.coefficients, honest.threshold)
     assert honest.metrics["auroc"].value > 0.9 > 0.1 > broken.metrics["auroc"].value
 

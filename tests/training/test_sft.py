@@ -40,7 +40,7 @@ def test_some_positives_hide_the_name_and_some_negatives_carry_it(tasks: list[Ta
     positives = [query for query, _ in positive_queries(tasks, "statistics", 0)]
     assert any("in Statistics" not in query and query.startswith("How do I do this: ") for query in positives)
     config = read_config(CONFIG, SftConfig).calibration.model_copy(update={"other_packages": ["json"]})
-    negatives = list(negative_queries(config, 0))
+    negatives = [query for query, _ in negative_queries(config, 0)]
     share = sum(query.startswith("We use polars at work.") for query in negatives) / len(negatives)
     assert 0.02 < share < 0.25
     assert len(set(negatives)) == len(negatives) > 100
