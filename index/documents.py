@@ -26,6 +26,7 @@ from index.errors import CorpusError
 PARSER = doctest.DocTestParser()
 SECTION = re.compile(r"\n[A-Z][A-Za-z ]+\n-{3,}\n")
 ROLE = re.compile(r":[a-z:]+:(?=`)")
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 DIRECTIVE = re.compile(r"\.\. [\w-]+::[^\n]*\n(?:[ \t]+[^\n]*\n|\n)*")
 
 
@@ -198,7 +199,8 @@ def signature_of(thing: object) -> str:
     except (TypeError, ValueError):
         return ""
     parameters = [p.replace(annotation=p.empty) for p in signature.parameters.values() if p.name not in ("self", "cls")]
-    return str(signature.replace(parameters=parameters, return_annotation=signature.empty))
+    # A default without a representation of its own shows its address, another one in every process.
+    return ADDRESS.sub("", str(signature.replace(parameters=parameters, return_annotation=signature.empty)))
 
 
 def licence_of(package: str) -> str:

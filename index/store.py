@@ -68,7 +68,7 @@ def load_index(folder: Path) -> Index:
             )
     try:
         facts = json.loads((folder / "index.json").read_text())
-        lines = (folder / "documents.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = (folder / "documents.jsonl").read_text(encoding="utf-8").rstrip("\n").split("\n")
         documents = [Document(**json.loads(line)) for line in lines]
         vectors = faiss.read_index(str(folder / "vectors.faiss"))
     except (ValueError, TypeError, RuntimeError) as error:

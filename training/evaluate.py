@@ -108,7 +108,7 @@ def ask(client: openai.OpenAI, item: Item, condition: Condition, settings: Bench
 def read_lines(path: Path) -> dict[str, Row]:
     """The complete rows of a JSON-lines file by id; a last line cut by a kill is left out."""
     rows = {}
-    for line in path.read_text().splitlines() if path.is_file() else ():
+    for line in path.read_text().split("\n") if path.is_file() else ():
         try:
             rows[json.loads(line)["id"]] = json.loads(line)
         except ValueError:

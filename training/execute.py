@@ -45,6 +45,11 @@ class Outcome:
         """The exception of the first run, empty when it computed a value."""
         return self.first.removeprefix("error:") if self.first.startswith("error:") else ""
 
+    @property
+    def tells(self) -> bool:
+        """Whether both inputs gave a value, and not the same one."""
+        return self.second.startswith("value:") and self.first != self.second
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -4,8 +4,10 @@ A task is the prose of a public object, the statements that stand before a displ
 itself, and the reference expression. Its check is the representation of the executed reference on two inputs: the
 set-up as written, and the set-up reversed and one row shorter. A candidate passes when it gives both.
 
-Kept are only references that give the same representation in two separate processes. The split goes by method name:
-`Expr.list.contains` and `Series.str.contains` are always on the same side.
+Kept are only references that give the same representations in two separate processes, in another order of company. A
+held-out task must also tell answers apart: its two representations differ, so that one which types in the display it
+was shown fails. The split goes by method name: `Expr.list.contains` and `Series.str.contains` are always on the same
+side.
 """
 
 import ast
@@ -134,7 +136,7 @@ def package_tasks(source: TaskSource, batch: int = 40) -> list[Task]:
     """All verified tasks of an installed package; raises TaskError when none survives verification.
 
     A draft is kept when its display starts with `source.display`, its reference runs, and two processes agree on both
-    representations.
+    representations; a held-out one when these differ as well.
     """
     licence, version = licence_of(source.package), f"{source.package}=={version_of(source.package)}"
     candidates = [
@@ -148,8 +150,14 @@ def package_tasks(source: TaskSource, batch: int = 40) -> list[Task]:
     kept: list[Task] = []
     for start in range(0, len(candidates), batch):
         chunk = candidates[start : start + batch]
-        runs = [run_batch([task.program for task in chunk], source.environment) for _ in range(2)]
-        kept += [verified(task, first) for task, first, again in zip(chunk, *runs, strict=True) if usable(first, again)]
+        programs = [task.program for task in chunk]
+        forwards = run_batch(programs, source.environment)
+        backwards = run_batch(programs[::-1], source.environment)[::-1]
+        kept += [
+            verified(task, outcome)
+            for task, outcome, again in zip(chunk, forwards, backwards, strict=True)
+            if usable(outcome, again) and (task.split == "train" or outcome.tells)
+        ]
     if not kept:
         raise TaskError(
             f'no task could be verified for package "{source.package}": its docstrings show no stable output'
@@ -213,7 +221,7 @@ def write_tasks(path: Path, tasks: Iterable[Task]) -> None:
 def read_tasks(path: Path) -> list[Task]:
     """Read tasks written by write_tasks; raises TaskError naming file and line."""
     tasks = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text().rstrip("\n").split("\n"), 1):
         try:
             tasks.append(Task(**json.loads(line)))
         except (ValueError, TypeError) as error:

@@ -4,10 +4,21 @@ from pathlib import Path
 import pytest
 
 from index.documents import package_documents
+from tests.training.conftest import source
 from training.errors import LeakError, TaskError
-from training.execute import Program, run_batch
+from training.execute import Outcome, Program, run_batch
 from training.leak import clean_documents, clean_train, refuse_overlap
-from training.tasks import Task, answer_code, normalised, passes, read_tasks, split_of, without_setup, write_tasks
+from training.tasks import (
+    Task,
+    answer_code,
+    normalised,
+    package_tasks,
+    passes,
+    read_tasks,
+    split_of,
+    without_setup,
+    write_tasks,
+)
 
 
 def by_id(tasks: list[Task], id_: str) -> Task:
@@ -111,3 +122,18 @@ def test_tasks_survive_the_disk_and_a_broken_line_is_named(tasks: list[Task], tm
     path.write_text(path.read_text() + '{"id": "cut')
     with pytest.raises(TaskError, match=rf'tasks.jsonl" line {len(tasks) + 1}'):
         read_tasks(path)
+
+
+def test_a_line_separator_inside_a_text_is_no_end_of_line(tasks: list[Task], tmp_path: Path) -> None:
+    """Docstrings hold them, and JSON lines are written as they are read: readable."""
+    odd = replace(tasks[0], instruction="one\u2028two\x85three")
+    write_tasks(tmp_path / "tasks.jsonl", [odd, tasks[1]])
+    assert read_tasks(tmp_path / "tasks.jsonl") == [odd, tasks[1]]
+
+
+def test_a_held_out_task_whose_second_input_shows_the_same_is_left_out() -> None:
+    """It could not tell an answer from a copy of the display; for training it is as good as any."""
+    with pytest.raises(TaskError, match="no task"):
+        package_tasks(source(held_out_share=1.0))
+    assert not Outcome("value:1", "value:1").tells and not Outcome("value:1", "error:NameError").tells
+    assert Outcome("value:1", "value:2").tells
