@@ -196,7 +196,7 @@ def speed() -> Iterator[Finding]:
     if "tcmalloc" in preloaded:
         yield Finding("speed", "tcmalloc", preloaded.partition(":")[0])
     else:
-        cure = "apt-get install libtcmalloc-minimal4: up to 5 % faster serving, up to 1.8x faster training"
+        cure = "apt-get install libtcmalloc-minimal4: threads then wait less for memory"
         yield Finding("speed", "tcmalloc", "missing", "note", cure)
     settings = choose_here()
     for name, value in {**settings.env, **settings.engine_args}.items():

@@ -123,11 +123,14 @@ def _start(config: EngineConfig, model: str) -> Any:
 def _rounds(
     engine: Any, workload: Workload, modes: tuple[str, ...], adapters: dict[str, str], rng: np.random.Generator
 ) -> tuple[dict[str, dict[str, list[float]]], dict[str, list[float]]]:
-    decode: dict[str, dict[str, list[float]]] = {mode: {str(c): [] for c in workload.concurrencies} for mode in modes}
+    # Fewer rows than the mix has members are no mix.
+    decode: dict[str, dict[str, list[float]]] = {
+        mode: {str(c): [] for c in workload.concurrencies if c >= len(MODES[mode])} for mode in modes
+    }
     prefill: dict[str, list[float]] = {mode: [] for mode in modes if mode != "mix"}
     for _ in range(workload.rounds):
         for count in workload.concurrencies:
-            for mode in modes:
+            for mode in (m for m in modes if str(count) in decode[m]):
                 seconds = _generate(
                     engine, adapters, rng, mode, count, workload.prompt_tokens, workload.generated_tokens
                 )

@@ -6,6 +6,7 @@ answers until the engine restarts; so names, shapes, rank and finiteness are che
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from index.errors import BundleError
 
 PREFIX = "base_model.model."
-BLOCKS, BLOCK_BYTES = 64, 1 << 16
+BLOCK_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -38,25 +39,38 @@ def base_facts(folder: Path) -> BaseFacts:
     shapes: dict[str, tuple[int, ...]] = {}
     digest = hashlib.sha256()
     for shard in shards:
-        digest.update(sampled(shard))
         with safe_open(shard, "pt") as tensors:
             names = tensors.keys()
             shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
+        digest.update(sampled(shard))
     name = config.get("_name_or_path") or config.get("_model_name_or_path") or folder.name
     return BaseFacts(name, digest.hexdigest(), template_hash(folder), shapes)
 
 
 def sampled(shard: Path) -> bytes:
-    """A digest of a shard's size, header and evenly spaced blocks: milliseconds, and any other weights are seen."""
-    size = shard.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
+    """A digest of a shard's size, its header, and the first, middle and last block of every tensor.
+
+    Evenly spaced blocks would step over whole tensors. Not seen: an edit that keeps to the places between the blocks.
+    """
+    digest = hashlib.sha256(str(shard.stat().st_size).encode())
     with shard.open("rb") as file:
-        header = int.from_bytes(file.read(8), "little")
-        digest.update(file.read(min(header, size)))
-        for block in range(BLOCKS):
-            file.seek(block * max(size - BLOCK_BYTES, 0) // (BLOCKS - 1))
-            digest.update(file.read(BLOCK_BYTES))
+        header = file.read(int.from_bytes(file.read(8), "little"))
+        digest.update(header)
+        data = file.tell()
+        for start, length in blocks(header):
+            file.seek(data + start)
+            digest.update(file.read(length))
     return digest.digest()
+
+
+def blocks(header: bytes) -> Iterator[tuple[int, int]]:
+    """Start, after the header, and length of each sampled block, as the tensors lie; short tensors are one block."""
+    tensors = json.loads(header)
+    tensors.pop("__metadata__", None)
+    for begin, end in sorted(tensor["data_offsets"] for tensor in tensors.values()):
+        last = max(begin, end - BLOCK_BYTES)
+        for start in sorted({begin, (begin + last) // 2, last}):
+            yield start, min(BLOCK_BYTES, end - start)
 
 
 def template_hash(folder: Path) -> str:
@@ -80,12 +94,18 @@ def check_adapter(folder: Path, base: BaseFacts) -> dict[str, Any]:
         raise BundleError(f'adapter "{path}" is of type "{config.get("peft_type")}": train a plain LoRA adapter')
     if not isinstance(config.get("r"), int) or config["r"] < 1:
         raise BundleError(f'adapter "{path}" has rank "{config.get("r")}": a rank is a whole number above 0')
+    for key in ("rank_pattern", "alpha_pattern"):
+        if config.get(key):
+            value = str(config[key])[:100]
+            raise BundleError(f'adapter "{path}" has {key} "{value}": train it with one rank and one alpha for all')
+    if config.get("bias", "none") != "none":
+        raise BundleError(f'adapter "{path}" has bias "{config["bias"]}": train it with bias "none"')
     check_weights(folder / "adapter_model.safetensors", config["r"], base)
     return config
 
 
 def check_weights(path: Path, rank: int, base: BaseFacts) -> None:
-    """Refuse tensors that cannot be read, do not belong to the base, have another rank, or are not finite."""
+    """Refuse tensors that cannot be read, do not fit the base, lack their other half, or are not finite."""
     try:
         with safe_open(path, "pt") as tensors:
             names = list(tensors.keys())
@@ -97,6 +117,10 @@ def check_weights(path: Path, rank: int, base: BaseFacts) -> None:
         ) from error
     if not names:
         raise BundleError(f'adapter file "{path}" holds "0" tensors: export the adapter again')
+    for name in names:
+        other = name.replace(*(".lora_A.", ".lora_B.") if ".lora_A." in name else (".lora_B.", ".lora_A."))
+        if other not in names:
+            raise BundleError(f'adapter file "{path}" holds "{name}" without "{other}": export the adapter again')
 
 
 def check_tensor(path: Path, name: str, tensor: torch.Tensor, rank: int, base: BaseFacts) -> None:

@@ -10,7 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from index.config import Settings, read_config
 from index.documents import Document, package_documents
 from index.embed import Encoder, load_encoder
+from index.folder import refuse_foreign, replace_folder
 from index.store import Index, make_index
+
+MARKER = "index.json"
 
 
 class IndexConfig(Settings):
@@ -33,10 +36,10 @@ def embedded(documents: list[Document], encoder: Encoder) -> Index:
 def main(path: Path) -> None:
     """Build an index from its config; the folder appears whole or not at all."""
     config = read_config(path, IndexConfig)
+    refuse_foreign(config.output, MARKER)
     documents = package_documents(config.package)
     partial = config.output.with_name(config.output.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     embedded(documents, load_encoder(config.encoder)).save(partial)
-    shutil.rmtree(config.output, ignore_errors=True)
-    partial.rename(config.output)
+    replace_folder(partial, config.output, MARKER)
     Console().print(f"{len(documents)} documents of {documents[0].source} in {config.output}")

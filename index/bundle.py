@@ -11,14 +11,14 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from pydantic import Field, ValidationError
 
 from index.adapter import BaseFacts, base_facts, check_adapter
 from index.calibrate import Calibration, read_calibration
-from index.config import Settings
+from index.config import Settings, explained
 from index.embed import Encoder
 from index.errors import BundleError
 from index.features import Vocabulary
@@ -51,6 +51,7 @@ class Manifest(Settings):
     encoder: str
     dimension: int
     names: tuple[str, ...] = Field(description="What users call the library in a question.")
+    rivals: tuple[str, ...] = Field(default=(), description="What users name when they mean another library.")
     context: bool = Field(description="Whether evidence is put into the prompt by default.")
     seed: int
     data: dict[str, str] = Field(description="SHA-256 of tasks and rows, and the source with its licence.")
@@ -78,11 +79,13 @@ class Specialist:
         self.folder = folder
         self.manifest = manifest
         self.name = manifest.name
+        # The manifest holds every file's hash, so this stands for the whole bundle.
+        self.fingerprint = hashlib.sha256(manifest.model_dump_json().encode()).hexdigest()
         self.context = manifest.context
         self.calibration = calibration
         self.adapter = folder / "adapter"
         self._index = index
-        self._vocabulary = Vocabulary(index, manifest.names)
+        self._vocabulary = Vocabulary(index, manifest.names, manifest.rivals)
 
     def retrieve(self, query: str, vector: np.ndarray) -> Retrieval:
         """Search the index with a query and its (D,) unit vector; hits best first."""
@@ -121,36 +124,46 @@ def read_manifest(folder: Path) -> Manifest:
             f'bundle "{folder}" has no manifest.json: it is incomplete, or the path is wrong; build it again'
         )
     try:
-        manifest = Manifest.model_validate_json(path.read_text())
-    except (ValidationError, ValueError) as error:
-        raise BundleError(f'manifest "{path}" cannot be read ({first_line(error)}): build the bundle again') from error
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        why = error.strerror if isinstance(error, OSError) else explained(error, Manifest)
+        raise BundleError(f'manifest "{path}" cannot be read ({why}): build the bundle again') from error
     if manifest.schema_version != SCHEMA:
         raise BundleError(f'bundle "{folder}" has schema "{manifest.schema_version}", this version reads {SCHEMA}')
     return manifest
 
 
-def first_line(error: Exception) -> str:
-    """The part of an error that fits into a message."""
-    return " ".join(str(error).split())[:200]
-
-
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Refuse a bundle with a missing, truncated or altered file, naming it."""
+    """Refuse a bundle with a missing, truncated, altered or unlisted file, naming it."""
     for name, wanted in manifest.files.items():
-        path = folder / name
-        if not path.is_file():
-            raise BundleError(f'bundle file "{path}" is missing: copy the bundle again')
-        found = file_facts(path)
-        if found.bytes < wanted.bytes:
-            raise BundleError(
-                f'bundle file "{path}" is truncated: {found.bytes} of {wanted.bytes} bytes; copy it again'
-            )
-        if found != wanted:
-            raise BundleError(f'bundle file "{path}" was altered: its SHA-256 is not the manifest\'s; copy it again')
+        check_file(folder, name, wanted)
     required: Sequence[str] = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors", "calibration.json")
     for name in (*required, "index/vectors.faiss", "index/documents.jsonl", "index/index.json"):
         if name not in manifest.files:
             raise BundleError(f'bundle "{folder}" lists no "{name}" in manifest.json: build it again')
+    for path in sorted((*(folder / "adapter").rglob("*"), *(folder / "index").rglob("*"))):
+        listed = str(path.relative_to(folder)) in manifest.files
+        if not listed and (path.is_symlink() or not path.is_dir()):
+            raise BundleError(
+                f'bundle file "{path}" is not listed in manifest.json: remove it, or build the bundle again'
+            )
+
+
+def check_file(folder: Path, name: str, wanted: FileFacts) -> None:
+    """Refuse one file of the manifest that is outside the bundle, missing, unreadable, truncated or altered."""
+    if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+        raise BundleError(f'bundle "{folder}" lists "{name}" in manifest.json, outside the bundle: build it again')
+    path = folder / name
+    try:
+        found = file_facts(path) if path.is_file() else None
+    except OSError as error:
+        raise BundleError(f'bundle file "{path}" cannot be read ({error.strerror}): copy the bundle again') from error
+    if found is None:
+        raise BundleError(f'bundle file "{path}" is missing: copy the bundle again')
+    if found.bytes < wanted.bytes:
+        raise BundleError(f'bundle file "{path}" is truncated: {found.bytes} of {wanted.bytes} bytes; copy it again')
+    if found != wanted:
+        raise BundleError(f'bundle file "{path}" was altered: its SHA-256 is not the manifest\'s; copy it again')
 
 
 def check_running(folder: Path, manifest: Manifest, base: BaseFacts, encoder: Encoder) -> None:
@@ -181,6 +194,7 @@ def load_bundle(folder: Path, *, base: BaseFacts, encoder: Encoder) -> Specialis
     index, calibration = load_index(folder / "index"), read_calibration(folder / "calibration.json")
     if (index.encoder, index.dimension) != (encoder.id, encoder.dimension):
         raise BundleError(
-            f'index of bundle "{folder}" was embedded by "{index.encoder}", not "{encoder.id}": rebuild it'
+            f'index of bundle "{folder}" was embedded by "{index.encoder} ({index.dimension})", '
+            f'not "{encoder.id} ({encoder.dimension})": rebuild it'
         )
     return Specialist(folder, manifest, index, calibration)

@@ -14,15 +14,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
 from pathlib import Path
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from scipy.stats import beta, binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from index.config import Settings
+from index.config import Settings, explained
 from index.errors import BundleError, CalibrationError
+from index.features import FEATURES
 
 RESAMPLES = 1000
 Score = Callable[[np.ndarray, np.ndarray], float]
@@ -32,17 +34,26 @@ Score = Callable[[np.ndarray, np.ndarray], float]
 class Example:
     """A query's features with its label: True where the specialist should be trusted.
 
-    `stratum` names queries of one source, which should stand in every part of a split alike.
+    `stratum` names queries of one source, which should stand in every part of a split alike; `group` names queries
+    that stand in one part together because they nearly say the same (by default only equal ones).
     """
 
     query: str
     features: Mapping[str, float]
     label: bool
     stratum: str = ""
+    group: str = ""
+
+    @property
+    def unit(self) -> str:
+        """What a split may not take apart."""
+        return self.group or self.query
 
 
 class Measured(Settings):
     """A rate or score with its 95 % interval and the number of rows behind it."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     value: float
     low: float
@@ -53,13 +64,15 @@ class Measured(Settings):
 class Calibration(Settings):
     """calibration.json: from features to a probability, and the threshold it is compared with."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     probability_of: str = Field(description="The event whose probability is stated, in words.")
     labels: str = Field(
         description='Where labels come from: "domain" (whose docs) or "execution" (which answer passed).'
     )
-    features: tuple[str, ...]
+    features: tuple[str, ...] = Field(min_length=1)
     mean: tuple[float, ...]
-    scale: tuple[float, ...]
+    scale: tuple[Annotated[float, Field(gt=0)], ...]
     coefficients: tuple[float, ...]
     intercept: float
     threshold: float = Field(gt=0, lt=1)
@@ -69,6 +82,20 @@ class Calibration(Settings):
     positives: int
     negatives: int
     metrics: dict[str, Measured]
+    false_accept_by_source: dict[str, Measured] = Field(
+        default={}, description="Share of each source of out-of-domain queries above the threshold, on the held third."
+    )
+
+    @model_validator(mode="after")
+    def every_feature_is_computed_and_has_its_numbers(self) -> Self:
+        """What does not fit would fail on every query, where the gate turns a failure into base."""
+        for name in self.features:
+            if name not in FEATURES:
+                raise ValueError(f'feature "{name}" is not computed: the features are {", ".join(FEATURES)}')
+        for key, values in (("mean", self.mean), ("scale", self.scale), ("coefficients", self.coefficients)):
+            if len(values) != len(self.features):
+                raise ValueError(f'key "{key}" holds "{len(values)}" numbers: give one to each of features')
+        return self
 
     def probability(self, features: Mapping[str, float]) -> float:
         """The calibrated probability of one query's features."""
@@ -80,9 +107,10 @@ class Calibration(Settings):
 def read_calibration(path: Path) -> Calibration:
     """Read calibration.json; raises BundleError naming the file."""
     try:
-        return Calibration.model_validate_json(path.read_text())
-    except (OSError, ValueError) as error:
-        raise BundleError(f'calibration "{path}" cannot be read ({error}): calibrate the bundle again') from error
+        return Calibration.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        why = error.strerror if isinstance(error, OSError) else explained(error, Calibration)
+        raise BundleError(f'calibration "{path}" cannot be read ({why}): calibrate the bundle again') from error
 
 
 def negatives_needed(alpha: float, delta: float) -> int:
@@ -120,15 +148,16 @@ def bootstrapped(score: Score, labels: np.ndarray, probabilities: np.ndarray, se
 
 
 def thirds(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example], list[Example]]:
-    """Three parts that hold every label and stratum alike, drawn by a hash of the query; equal queries stay together.
+    """Three parts that hold every label and stratum alike, drawn by a hash; a group is never taken apart.
 
     Strata matter: among a few hundred negatives the hard ones are a handful, and a plain draw that puts most of them
     into one part gives a threshold that is wrong for the others.
     """
-    digests = {e.query: hashlib.sha256(f"{seed}:{e.query}".encode()).digest() for e in examples}
-    ordered = sorted(examples, key=lambda e: (e.label, e.stratum, digests[e.query]))
-    part = {query: number % 3 for number, query in enumerate(dict.fromkeys(e.query for e in ordered))}
-    return tuple([e for e in examples if part[e.query] == number] for number in range(3))  # type: ignore[return-value]
+    digests = {e.unit: hashlib.sha256(f"{seed}:{e.unit}".encode()).digest() for e in examples}
+    ordered = sorted(examples, key=lambda e: (e.label, e.stratum, digests[e.unit]))
+    part = {unit: number % 3 for number, unit in enumerate(dict.fromkeys(e.unit for e in ordered))}
+    fitted, chosen, held = ([e for e in examples if part[e.unit] == number] for number in range(3))
+    return fitted, chosen, held
 
 
 def calibrate(
@@ -158,7 +187,16 @@ def calibrate(
         "coverage": proportion(probabilities[truth] >= threshold),
         "false_accept": proportion(probabilities[~truth] >= threshold),
     }
-    return calibration.model_copy(update={"threshold": threshold, "metrics": metrics})
+    sources = sorted({e.stratum for e in held if e.stratum and not e.label})
+    by_source = {
+        source: proportion(
+            np.array([p >= threshold for e, p in zip(held, probabilities, strict=True) if e.stratum == source])
+        )
+        for source in sources
+    }
+    return calibration.model_copy(
+        update={"threshold": threshold, "metrics": metrics, "false_accept_by_source": by_source}
+    )
 
 
 def set_hash(examples: Sequence[Example]) -> str:

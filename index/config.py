@@ -19,6 +19,8 @@ class Settings(BaseModel):
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
+MISTAKES_SHOWN = 8
+VALUE_CHARACTERS = 100
 
 
 def read_config(path: str | Path, model: type[SettingsType]) -> SettingsType:
@@ -40,7 +42,15 @@ def read_config(path: str | Path, model: type[SettingsType]) -> SettingsType:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {'; '.join(explain(e, model) for e in error.errors())}") from error
+        raise ConfigError(f"{path}: {explained(error, model)}") from error
+
+
+def explained(error: ValidationError, model: type[BaseModel]) -> str:
+    """A validation error in one line: its first mistakes, and how many more there are."""
+    mistakes = error.errors()
+    shown = [explain(mistake, model) for mistake in mistakes[:MISTAKES_SHOWN]]
+    more = [f"{len(mistakes) - MISTAKES_SHOWN} more"] if len(mistakes) > MISTAKES_SHOWN else []
+    return " ".join("; ".join(shown + more).split())
 
 
 def explain(error: object, model: type[BaseModel]) -> str:
@@ -48,7 +58,7 @@ def explain(error: object, model: type[BaseModel]) -> str:
     assert isinstance(error, dict)
     key = ".".join(str(part) for part in error["loc"])
     if not key:
-        return str(error["msg"])
+        return str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         owner: type[BaseModel] = model
         for part in error["loc"][:-1]:
@@ -59,4 +69,6 @@ def explain(error: object, model: type[BaseModel]) -> str:
         return f'unknown key "{key}": the keys here are {", ".join(sorted(owner.model_fields))}'
     if error["type"] == "missing":
         return f'key "{key}" is missing: add it'
-    return f'key "{key}" is "{error["input"]}": {error["msg"]}'
+    value = str(error["input"])
+    value = value if len(value) <= VALUE_CHARACTERS else value[: VALUE_CHARACTERS - 3] + "..."
+    return f'key "{key}" is "{value}": {error["msg"].removeprefix("Value error, ")}'

@@ -114,6 +114,7 @@ def public_objects(package: str) -> list[PublicObject]:
 
     Raises CorpusError when the package cannot be imported or documents nothing.
     """
+    refuse_malformed(package)
     try:
         root = importlib.import_module(package)
     except ImportError as error:
@@ -131,6 +132,12 @@ def public_objects(package: str) -> list[PublicObject]:
     if not found:
         raise CorpusError(f'package "{package}" has no public docstrings: choose another package or another source')
     return [found[symbol] for symbol in sorted(found)]
+
+
+def refuse_malformed(package: str) -> None:
+    """Refuse what no import statement could name: Python's own functions fail on it, each in another way."""
+    if not all(part.isidentifier() for part in package.split(".")):
+        raise CorpusError(f'package "{package}" is no package\'s name: write it as `import` does, such as "polars"')
 
 
 def walk(owner: object, path: str, seen: frozenset[int]) -> Iterator[tuple[str, object]]:
@@ -205,6 +212,7 @@ def signature_of(thing: object) -> str:
 
 def licence_of(package: str) -> str:
     """The distribution's licence as an SPDX expression or its classifier; "unknown" when it states none."""
+    refuse_malformed(package)
     distributions = importlib.metadata.packages_distributions().get(package, [package])
     try:
         metadata = importlib.metadata.metadata(distributions[0])
@@ -224,9 +232,10 @@ def version_of(package: str) -> str:
 
 def package_documents(package: str) -> list[Document]:
     """Read an installed package into documents; raises CorpusError when it has no docstrings."""
+    things = public_objects(package)
     licence, source = licence_of(package), f"{package}=={version_of(package)}"
     documents = []
-    for thing in public_objects(package):
+    for thing in things:
         text = f"{thing.symbol}{thing.signature}\n{thing.prose}"
         documents.append(Document(f"{package}:{thing.symbol}", text, source, licence, "object", thing.symbol))
         for number, block in enumerate(doctest_blocks(thing.docstring)):

@@ -1,7 +1,8 @@
 """A query and its nearest documents in, the gate's features out.
 
 Cosine alone misjudges near misses (a pandas question lies closer to a Polars index than many Polars questions), so
-two features are lexical: how much of what the query says, weighted by rarity, its evidence says too.
+three features are lexical: how much of what the query says, weighted by rarity, its evidence says too, and whether the
+query names the library or a rival of it.
 """
 
 import math
@@ -13,7 +14,7 @@ from index.store import Hit, Index
 
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9]+")
 NEIGHBOURS = 8
-FEATURES = ("top", "mean", "margin", "coverage", "mentions")
+FEATURES = ("top", "mean", "margin", "coverage", "mentions", "rivals")
 
 
 def words(text: str) -> set[str]:
@@ -22,14 +23,15 @@ def words(text: str) -> set[str]:
 
 
 class Vocabulary:
-    """Inverse document frequencies of an index's words, and the names its users call the library by."""
+    """Inverse document frequencies of an index's words, the library's names, and the names of its rivals."""
 
-    def __init__(self, index: Index, names: Sequence[str]) -> None:
+    def __init__(self, index: Index, names: Sequence[str], rivals: Sequence[str] = ()) -> None:
         counts = Counter(word for document in index.documents for word in words(document.text))
         total = len(index.documents)
         self._idf = {word: math.log((1 + total) / (1 + count)) for word, count in counts.items()}
         self._unseen = math.log(1 + total)
         self._names = {name.lower() for name in names}
+        self._rivals = {name.lower() for name in rivals}
 
     def weight(self, found: set[str]) -> float:
         """Sum of the inverse document frequencies; a word the index never holds weighs most."""
@@ -39,7 +41,8 @@ class Vocabulary:
         """The features of one query by name, in the order of FEATURES.
 
         top: best cosine; mean: of the four best; margin: best minus last of NEIGHBOURS; coverage: share of the
-        query's weighted words that the four best documents hold; mentions: 1 when the query names the library.
+        query's weighted words that the four best documents hold; mentions: 1 when the query names the library;
+        rivals: 1 when it names a rival.
         """
         scores = [hit.score for hit in hits[:NEIGHBOURS]] or [0.0]
         asked = words(query)
@@ -50,4 +53,5 @@ class Vocabulary:
             "margin": scores[0] - scores[-1],
             "coverage": self.weight(held) / max(self.weight(asked), 1e-9),
             "mentions": float(bool(asked & self._names)),
+            "rivals": float(bool(asked & self._rivals)),
         }

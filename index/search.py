@@ -16,6 +16,8 @@ def main(query: str, folder: Path | None, count: int) -> None:
     """Print the `count` nearest documents of an index folder, of a bundle, or of the starter bundle."""
     if not query.strip():
         raise CorpusError(f'the query "{query}" is empty: ask for something')
+    if (shown := query.encode(errors="backslashreplace").decode()) != query:
+        raise CorpusError(f'the query "{shown}" is not UTF-8 text: write it in UTF-8')
     if count < 1:
         raise CorpusError(f'"{count}" documents cannot be shown: ask for 1 or more')
     folder = folder or STARTER_BUNDLE

@@ -11,11 +11,21 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+from pydantic import ValidationError
 
+from index.config import Settings, explained
 from index.documents import Document
 from index.errors import BundleError, CorpusError
 
 FILES = ("vectors.faiss", "documents.jsonl", "index.json")
+
+
+class IndexFacts(Settings):
+    """index.json."""
+
+    encoder: str
+    dimension: int
+    documents: int
 
 
 @dataclass(frozen=True)
@@ -66,13 +76,49 @@ def load_index(folder: Path) -> Index:
             raise BundleError(
                 f'index file "{folder / name}" is missing: rebuild it with `pointsman index build CONFIG`'
             )
+    facts = read_facts(folder / "index.json")
+    documents = read_documents(folder / "documents.jsonl")
     try:
-        facts = json.loads((folder / "index.json").read_text())
-        lines = (folder / "documents.jsonl").read_text(encoding="utf-8").rstrip("\n").split("\n")
-        documents = [Document(**json.loads(line)) for line in lines]
         vectors = faiss.read_index(str(folder / "vectors.faiss"))
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise BundleError(f'index "{folder}" cannot be read ({error}): rebuild it') from error
-    if not len(documents) == vectors.ntotal == facts["documents"]:
-        raise BundleError(f'index "{folder}" holds {len(documents)} documents and {vectors.ntotal} vectors: rebuild it')
-    return Index(documents, vectors, facts["encoder"])
+    except RuntimeError as error:
+        why = " ".join(str(error).split())
+        raise BundleError(
+            f'index file "{folder / "vectors.faiss"}" cannot be read ({why}): rebuild the index'
+        ) from error
+    if not len(documents) == vectors.ntotal == facts.documents:
+        raise BundleError(
+            f'index "{folder}" holds {len(documents)} documents and {vectors.ntotal} vectors, '
+            f'and its index.json states "{facts.documents}": rebuild it'
+        )
+    return Index(documents, vectors, facts.encoder)
+
+
+def read_facts(path: Path) -> IndexFacts:
+    """Read index.json; raises BundleError naming the key."""
+    try:
+        return IndexFacts.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        why = explained(error, IndexFacts)
+        raise BundleError(f'index file "{path}" cannot be read ({why}): rebuild the index') from error
+
+
+def read_documents(path: Path) -> list[Document]:
+    """Read documents.jsonl; raises BundleError naming the line."""
+    documents = []
+    for number, line in enumerate(path.read_bytes().rstrip(b"\n").split(b"\n"), 1):
+        try:
+            documents.append(read_document(line))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise BundleError(
+                f'index file "{path}" line {number} cannot be read ({error}): rebuild the index'
+            ) from error
+    return documents
+
+
+def read_document(line: bytes) -> Document:
+    """One document from its JSON; raises ValueError or TypeError when a field is missing, unknown, or not text."""
+    document = Document(**json.loads(line))
+    for key, value in asdict(document).items():
+        if not isinstance(value, str):
+            raise TypeError(f'key "{key}" is "{value}", not text')
+    return document

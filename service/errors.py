@@ -6,6 +6,7 @@
     │   ├── PromptTooLong            400  code context_length_exceeded
     │   ├── UnknownModel             404  code model_not_found
     │   └── BodyTooLarge             413
+    ├── BodyTooSlow                  408  the body did not arrive in time; the connection is closed
     ├── EngineFailed                 500  the engine could not answer this request
     ├── AnswerTimeout                504
     ├── ClientGone                   499  nobody is left to read it
@@ -25,6 +26,8 @@ from typing import Any, ClassVar
 
 # Pydantic's names for the branches of a union and for wrappers round a type: they mean nothing to a caller.
 INTERNAL = re.compile(r"[\[\](){}]|^(str|int|float|bool|list|dict)$|^[A-Z]")
+# The keys of the request's `pointsman` object, of all we read the only one that takes no others.
+POINTSMAN_KEYS = ("context", "route", "threshold")
 
 
 class ServiceError(Exception):
@@ -76,6 +79,15 @@ class BodyTooLarge(InvalidRequest):
 
     status = 413
     code = "body_too_large"
+
+
+class BodyTooSlow(ServiceError):
+    """The body took longer to arrive than limits.request_s."""
+
+    status = 408
+    type = "invalid_request_error"
+    code = "body_too_slow"
+    headers: ClassVar = {"connection": "close"}
 
 
 class EngineFailed(ServiceError):
@@ -132,12 +144,26 @@ class AdapterUnavailable(Unavailable):
     code = "adapter_unavailable"
 
 
+def known_path(loc: Sequence[Any]) -> list[str]:
+    """A place in the request in the caller's terms."""
+    return [str(part) for part in loc if not INTERNAL.search(str(part))]
+
+
+def unknown_key(loc: Sequence[Any], more: str) -> InvalidRequest:
+    """An object's key that nothing reads, as the caller wrote it, and what may stand there instead."""
+    path, key = known_path(loc[:-1]), str(loc[-1])[:100]
+    cure = f"the keys here are {', '.join(POINTSMAN_KEYS)}" if path == ["pointsman"] else "leave it out"
+    return InvalidRequest(f'unknown key "{key}": {cure}{more}', param=".".join((*path, key)))
+
+
 def invalid_fields(errors: Sequence[Any]) -> InvalidRequest:
     """Pydantic's errors as one InvalidRequest: the first with its field and value, and how many more there are."""
     first = errors[0]
-    path = [str(part) for part in first["loc"] if not INTERNAL.search(str(part))]
+    more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return unknown_key(first["loc"], more)
+    path = known_path(first["loc"])
     field = ".".join(path) or "body"
     value = repr(first.get("input"))
     given = f", not {value if len(value) <= 80 else value[:77] + '...'}" if first["type"] != "missing" else ""
-    more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
     return InvalidRequest(f'"{field}": {first["msg"]}{given}{more}', param=field)

@@ -1,6 +1,7 @@
 """Decides specialist or base before generation, from the conversation's text alone.
 
-Whatever goes wrong here (a timeout, an exception) means base, is counted, and never fails a request.
+Whatever goes wrong here is counted and never fails a request: a specialist that cannot be judged is left out, and when
+nobody can be (a timeout, an exception) base answers.
 The highest probability above its own threshold wins; within `ambiguous_band` of the threshold nobody does.
 
 Not covered: what the answer itself reveals; the decision is taken once, before the first token.
@@ -102,7 +103,7 @@ class Gate:
     async def _search(
         self, messages: list[dict[str, Any]], options: RoutingOptions
     ) -> tuple[tuple[Candidate, ...], Reason | None]:
-        """Candidates, or none and the reason; a failure is counted here and goes no further."""
+        """Candidates, or none and the reason; failures are counted here and go no further."""
         if self._retriever is None:
             return (), None
         reason: Reason
@@ -110,7 +111,12 @@ class Gate:
             query = gate_query(messages)
             async with asyncio.timeout(self._config.timeout_ms / 1000):
                 findings = await self._retriever.retrieve(query)
-            return self._candidates(findings, options), None
+            candidates = self._candidates(findings, options)
+            if lost := len(self._specialists) - len(candidates):
+                self._metrics.gate_failures.labels("specialist_error").inc(lost)
+            if candidates or not lost:
+                return candidates, None
+            reason = "gate_error"
         except TimeoutError:
             reason = "gate_timeout"
         except Exception:
@@ -121,9 +127,10 @@ class Gate:
         return (), reason
 
     def _candidates(self, findings: Findings, options: RoutingOptions) -> tuple[Candidate, ...]:
-        """What was found, most probable first; raises ValueError on numbers no decision can rest on."""
-        candidates = [
-            Candidate(
+        """Who was found, most probable first; a specialist with numbers no decision can rest on is left out."""
+        candidates = []
+        for name, found in findings.items():
+            candidate = Candidate(
                 name=name,
                 score=float(found.score),
                 probability=float(found.probability),
@@ -132,10 +139,11 @@ class Gate:
                 features={key: float(value) for key, value in found.features.items()},
                 hits=tuple(found.hits),
             )
-            for name, found in findings.items()
-        ]
-        if not all(math.isfinite(n) for c in candidates for n in (c.score, c.probability, *c.features.values())):
-            raise ValueError("an index or a calibration gave a number that is not finite")
+            numbers = candidate.score, candidate.probability, *candidate.features.values()
+            if all(math.isfinite(number) for number in numbers):
+                candidates.append(candidate)
+            else:
+                logger.error('specialist "%s" gave a number that is not finite (%s); it is left out', name, numbers)
         return tuple(sorted(candidates, key=lambda candidate: -candidate.probability))
 
     def _threshold(self, name: str, options: RoutingOptions) -> float:

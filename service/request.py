@@ -136,9 +136,16 @@ def resolve(name: str, base: str, specialists: Collection[str], *, param: str) -
 
 
 def parse_json(raw: bytes) -> dict[str, Any]:
-    """A JSON object, or InvalidRequest with the place of the mistake."""
+    """A JSON object in UTF-8, or InvalidRequest with the place of the mistake."""
     try:
-        body = json.loads(raw, parse_constant=refuse_constant)
+        # Decoded here: for bytes json.loads takes UTF-16 and encoded surrogates as well. A byte order mark is allowed.
+        body = json.loads(raw.decode("utf-8-sig"), parse_constant=refuse_constant)
+        if b"\\ud" in raw.lower():
+            refuse_lone_surrogates(body)
+    except UnicodeDecodeError as error:
+        byte = f"0x{error.object[error.start]:02x}"
+        message = f'the body is not UTF-8: byte "{byte}" at position {error.start}: send JSON encoded as UTF-8'
+        raise InvalidRequest(message, code="invalid_json") from error
     except RecursionError as error:
         raise InvalidRequest("the body is nested too deeply", code="invalid_json") from error
     except ValueError as error:
@@ -146,17 +153,16 @@ def parse_json(raw: bytes) -> dict[str, Any]:
         raise InvalidRequest(f"the body is not JSON{place}: send one JSON object", code="invalid_json") from error
     if not isinstance(body, dict):
         raise InvalidRequest("the body is not a JSON object: send {...}", code="invalid_json")
-    if b"\\ud" in raw.lower():
-        refuse_lone_surrogates(body)
     return body
 
 
-def refuse_lone_surrogates(body: dict[str, Any]) -> None:
+def refuse_lone_surrogates(body: Any) -> None:
     """Half a UTF-16 pair is legal JSON and no text: neither a tokenizer nor a response can hold it."""
     try:
         json.dumps(body, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        message = "the body holds half a surrogate pair: send whole characters"
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        message = f'the body holds half a surrogate pair, "{half}": send whole characters'
         raise InvalidRequest(message, code="invalid_json") from error
 
 

@@ -1,12 +1,15 @@
 """Query text in, what every specialist's index says about it out: embedded in batches, off the event loop, remembered.
 
 Queries that arrive while the worker thread is busy form the next batch, so batching adds no waiting of its own.
+A query that cannot be embedded costs no other query, an index that fails costs no other specialist: it is missing from
+the findings, which are then not remembered.
 
 Not covered: a memory shared by several processes.
 """
 
 import asyncio
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +19,12 @@ from service.metrics import Metrics
 
 # For the checker only: importing these loads the encoder library, which takes seconds.
 if TYPE_CHECKING:
+    import numpy as np
+
     from index.bundle import Retrieval, Specialist
     from index.embed import Encoder
+
+logger = logging.getLogger(__name__)
 
 Findings: TypeAlias = "Mapping[str, Retrieval]"
 
@@ -45,7 +52,7 @@ class Retriever:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pointsman-gate")
 
     async def retrieve(self, query: str) -> Findings:
-        """Findings by specialist; raises whatever the encoder or an index raised."""
+        """Findings by specialist, without those whose index failed; raises whatever the encoder raised."""
         key = hashlib.blake2b(query.encode(), digest_size=16).digest()
         if key in self._cache:
             self._cache.move_to_end(key)
@@ -67,16 +74,22 @@ class Retriever:
         while batch := self._next_batch():
             texts = [query for _, query, _ in batch]
             try:
-                all_findings = await loop.run_in_executor(self._thread, self._search, texts)
+                outcomes = await loop.run_in_executor(self._thread, self._search, texts)
             except Exception as error:
-                for found in (found for _, _, futures in batch for found in futures if not found.done()):
-                    found.set_exception(error)
-                continue
-            for (key, _, futures), findings in zip(batch, all_findings, strict=True):
-                self._remember(key, findings)
-                for found in futures:
-                    if not found.done():
-                        found.set_result(findings)
+                outcomes = [error] * len(batch)
+            for (key, _, futures), outcome in zip(batch, outcomes, strict=True):
+                self._hand_out(key, [found for found in futures if not found.done()], outcome)
+
+    def _hand_out(self, key: bytes, futures: "list[asyncio.Future[Findings]]", outcome: "Findings | Exception") -> None:
+        """Give one query's outcome to everybody who waits for it."""
+        if isinstance(outcome, Exception):
+            for found in futures:
+                found.set_exception(outcome)
+            return
+        if len(outcome) == len(self._specialists):
+            self._remember(key, outcome)
+        for found in futures:
+            found.set_result(outcome)
 
     def _next_batch(self) -> list[tuple[bytes, str, list[asyncio.Future[Findings]]]]:
         """The oldest queries somebody still waits for: a caller that timed out has cancelled its future."""
@@ -88,12 +101,26 @@ class Retriever:
                 batch.append((key, query, futures))
         return batch
 
-    def _search(self, queries: list[str]) -> list[Findings]:
-        vectors_QD = self._encoder.encode(queries)
-        return [
-            {name: specialist.retrieve(query, vector) for name, specialist in self._specialists.items()}
-            for query, vector in zip(queries, vectors_QD, strict=True)
-        ]
+    def _search(self, queries: list[str]) -> "list[Findings | Exception]":
+        """Findings or an exception for each query; a batch that fails is embedded again, each query alone."""
+        try:
+            vectors_QD = self._encoder.encode(queries)
+        except Exception as error:
+            if len(queries) == 1:
+                return [error]
+            logger.warning("%d questions could not be embedded together; each is tried alone", len(queries))
+            return [outcome for query in queries for outcome in self._search([query])]
+        return [self._ask(query, vector) for query, vector in zip(queries, vectors_QD, strict=True)]
+
+    def _ask(self, query: str, vector: "np.ndarray") -> Findings:
+        """What the indexes say; one that fails is logged and left out."""
+        findings: dict[str, Retrieval] = {}
+        for name, specialist in self._specialists.items():
+            try:
+                findings[name] = specialist.retrieve(query, vector)
+            except Exception:
+                logger.exception('the index of specialist "%s" failed; the others are asked', name)
+        return findings
 
     def _remember(self, key: bytes, findings: Findings) -> None:
         self._cache[key] = findings

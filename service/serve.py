@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import uvicorn
+from pydantic import ValidationError
 
-from index.config import read_config
+from index.config import explained, read_config
 from index.errors import ConfigError
 from service.app import create_app
 from service.config import ServiceConfig
@@ -25,11 +26,9 @@ def serve(config_path: str | Path, host: str | None = None, port: int | None = N
     """Serve until told to stop; returns the exit code. `host` and `port` replace the file's."""
     logging.basicConfig(format="%(levelname)s %(asctime)s %(name)s: %(message)s")
     try:
-        config = read_config(config_path, ServiceConfig)
+        config = with_address(read_config(config_path, ServiceConfig), host, port)
     except ConfigError as error:
         return refuse(str(error))
-    changes = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
-    config = config.model_copy(update=changes)
     app = create_app(config)
     server = uvicorn.Config(
         app,
@@ -42,10 +41,25 @@ def serve(config_path: str | Path, host: str | None = None, port: int | None = N
     )
     try:
         listener = socket.create_server((config.host, config.port), family=family(config.host))
-    except OSError as error:
-        return refuse(f'cannot listen on "{config.host}:{config.port}" ({error.strerror}): free it or choose another')
+    except (OSError, TypeError) as error:  # TypeError: a host that no resolver can be asked for
+        return refuse(f'cannot listen on "{config.host}:{config.port}" ({why(error)}): free it or choose another')
     with listener, asyncio.Runner(loop_factory=server.get_loop_factory()) as runner:
         return runner.run(run(uvicorn.Server(server), app.state.runtime, listener))
+
+
+def with_address(config: ServiceConfig, host: str | None, port: int | None) -> ServiceConfig:
+    """The configuration with what the command line replaces, checked as the file's own; raises ConfigError."""
+    changes = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    try:
+        return ServiceConfig.model_validate(dict(config) | changes)
+    except ValidationError as error:
+        raise ConfigError(f"command line: {explained(error, ServiceConfig)}") from error
+
+
+def why(error: OSError | TypeError) -> str:
+    """The reason alone: socket.create_server adds the address to the system's and to the resolver's own text."""
+    text = error.strerror if isinstance(error, OSError) else error
+    return str(text).partition(" (while attempting")[0]
 
 
 def family(host: str) -> socket.AddressFamily:

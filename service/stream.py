@@ -45,8 +45,7 @@ async def relay(
         yield DONE
     except Exception:
         logger.exception("request %s failed in mid-stream", trace.request_id)
-        trace.failed_in_stream(EngineFailed.status)
-        yield sse(EngineFailed(f"the answer broke off: the log names request {trace.request_id}").body())
+        yield broken_off(trace)
         yield DONE
 
 
@@ -67,7 +66,10 @@ async def within(events: AsyncIterator[str], deadline: float) -> AsyncGenerator[
 async def with_extras(
     events: AsyncIterator[str], extras: dict[str, Any], trace: Trace, *, include_usage: bool
 ) -> AsyncGenerator[str, None]:
-    """Merge `extras` into the last event before [DONE] and note tokens and first token in the trace."""
+    """Merge `extras` into the last event before [DONE] and note tokens and first token in the trace.
+
+    An engine's error event may hold the text of its exception: that goes to the log, and the client gets ours.
+    """
     held = ""
     async for event in events:
         trace.first_token()
@@ -76,7 +78,8 @@ async def with_extras(
                 yield merged(held, extras)
                 held = ""
         elif event.startswith(ERROR):
-            trace.failed_in_stream(EngineFailed.status)
+            logger.error("request %s failed in mid-stream: %s", trace.request_id, event.strip())
+            event = broken_off(trace)
         elif NO_CHOICES in event and (usage := payload(event).get("usage")):
             trace.usage = usage
             if not include_usage:
@@ -86,6 +89,12 @@ async def with_extras(
         held = event if FINISHED in event or NO_CHOICES in event else ""
         if not held:
             yield event
+
+
+def broken_off(trace: Trace) -> str:
+    """The event that tells a client of a failure whose reason is in the log; counted in the trace."""
+    trace.failed_in_stream(EngineFailed.status)
+    return sse(EngineFailed(f"the answer broke off: the log names request {trace.request_id}").body())
 
 
 def payload(event: str) -> dict[str, Any]:

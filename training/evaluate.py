@@ -2,7 +2,8 @@
 
 The questions go over HTTP to the service as a user would send them, so what is measured is what is served: prompt
 rendering, gate, adapter and engine. Every answer is written to the run folder as it comes; a killed run goes on with
-the items that are missing. Greedy: temperature 0, one sample.
+the items that are missing, and only against the same service and settings. Greedy: temperature 0, one sample. A pass
+must repeat: an answer that draws at random may hit what was wanted once.
 """
 
 import json
@@ -13,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import openai
-from pydantic import Field
+from pydantic import Field, model_validator
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -59,8 +60,18 @@ class EvaluateConfig(Settings):
     output: Path = Field(description="Folder of answers and results.")
     concurrency: int = Field(default=16, ge=1, description="Requests under way at once.")
     baseline: str = Field(default="base", description="Label of the condition the others are paired with.")
-    benchmarks: list[BenchmarkSettings]
-    conditions: list[Condition]
+    benchmarks: list[BenchmarkSettings] = Field(min_length=1)
+    conditions: list[Condition] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def named(self) -> Self:
+        """Names decide files and comparisons: each once, and the baseline one of them."""
+        labels, names = [c.label for c in self.conditions], [b.name for b in self.benchmarks]
+        for twice in {name for group in (labels, names) for name in group if group.count(name) > 1}:
+            raise ValueError(f'"{twice}" is there twice: name each once')
+        if self.baseline not in labels:
+            raise ValueError(f'baseline "{self.baseline}" is no condition: name one of {", ".join(labels)}')
+        return self
 
 
 def items_of(settings: BenchmarkSettings) -> list[Item]:
@@ -105,6 +116,27 @@ def ask(client: openai.OpenAI, item: Item, condition: Condition, settings: Bench
     }  # fmt: skip
 
 
+def served_by(config: EvaluateConfig) -> Row:
+    """The models of the running service by name, with the content each was loaded from; raises when none answers."""
+    client = openai.OpenAI(base_url=f"{config.service}/v1", api_key="none", max_retries=0, timeout=10)
+    try:
+        cards = client.models.list().data
+    except openai.OpenAIError as error:
+        raise ServiceError(f'no service at "{config.service}" ({error}): start one with `make serve`') from error
+    return {card.id: (card.model_extra or {}).get("fingerprint") for card in cards}
+
+
+def open_output(config: EvaluateConfig) -> Row:
+    """Make the output folder, or go on with it; refused when its answers came from other settings or models."""
+    config.output.mkdir(parents=True, exist_ok=True)
+    asked = {"config": config.model_dump(mode="json", exclude={"service", "concurrency"}), "models": served_by(config)}
+    path = config.output / "asked.json"
+    if path.is_file() and json.loads(path.read_text()) != asked:
+        raise TaskError(f'the answers in "{config.output}" came from other settings or models: name a new output')
+    path.write_text(json.dumps(asked, indent=2) + "\n")
+    return asked
+
+
 def read_lines(path: Path) -> dict[str, Row]:
     """The complete rows of a JSON-lines file by id; a last line cut by a kill is left out."""
     rows = {}
@@ -136,11 +168,14 @@ def answers(
 
 
 def grade(items: list[Item], rows: dict[str, Row], settings: BenchmarkSettings) -> Iterable[Row]:
-    """Execute every answer; the row with its verdict."""
+    """Execute every answer, and every pass once more; the row with its verdict."""
     programs = [item.program(str(rows[item.id]["answer"])) for item in items]
-    outcomes = run_each(programs, settings.environment, Limits(cpu_s=settings.cpu_s))
-    for item, outcome in zip(items, outcomes, strict=True):
-        verdict = item.passes(outcome)
+    limits = Limits(cpu_s=settings.cpu_s)
+    outcomes = list(run_each(programs, settings.environment, limits))
+    passing = [number for number, item in enumerate(items) if item.passes(outcomes[number])]
+    again = dict(zip(passing, run_each([programs[n] for n in passing], settings.environment, limits), strict=True))
+    for number, (item, outcome) in enumerate(zip(items, outcomes, strict=True)):
+        verdict = number in again and item.passes(again[number])
         yield {**rows[item.id], "passed": verdict, "error": outcome.error, "cluster": item.cluster}
 
 
@@ -154,7 +189,7 @@ def measure(config: EvaluateConfig, settings: BenchmarkSettings, bar: Progress) 
         graded[condition.label] = {row["id"]: row for row in grade(items, rows, settings)}
         lines = (json.dumps(row) + "\n" for row in graded[condition.label].values())
         (config.output / f"{settings.name}.{condition.label}.jsonl").write_text("".join(lines))
-    return {label: summary(rows, graded.get(config.baseline, rows)) for label, rows in graded.items()}
+    return {label: summary(rows, graded[config.baseline]) for label, rows in graded.items()}
 
 
 def summary(rows: dict[str, Row], baseline: dict[str, Row]) -> Row:
@@ -163,10 +198,11 @@ def summary(rows: dict[str, Row], baseline: dict[str, Row]) -> Row:
     served: dict[str, int] = {}
     for row in rows.values():
         served[row["model"]] = served.get(row["model"], 0) + 1
-    compared = paired(run, base, {id_: row["cluster"] for id_, row in rows.items()})
+    clusters = {id_: row["cluster"] for id_, row in rows.items()}
+    compared = paired(run, base, clusters)
     cut = sum(row["finish"] == "length" for row in rows.values())
     return {
-        "rate": rate(list(run.values())).model_dump(), "served": served, "cut_at_max_tokens": cut,
+        "rate": rate(run, clusters).model_dump(), "served": served, "cut_at_max_tokens": cut,
         "against_baseline": {**compared.model_dump(), "verdict": compared.verdict},
     }  # fmt: skip
 
@@ -201,9 +237,9 @@ def hardware() -> dict[str, Any]:
 def main(path: Path) -> None:
     """Evaluate as the config says; writes results.json and prints the table."""
     config = read_config(path, EvaluateConfig)
-    config.output.mkdir(parents=True, exist_ok=True)
+    asked = open_output(config)
     with Progress() as bar:
         results = {settings.name: measure(config, settings, bar) for settings in config.benchmarks}
-    facts = {"date": date.today().isoformat(), "hardware": hardware(), "config": config.model_dump(mode="json")}
+    facts = {"date": date.today().isoformat(), "hardware": hardware(), **asked}
     (config.output / "results.json").write_text(json.dumps({**facts, "results": results}, indent=2) + "\n")
     Console().print(report(results))

@@ -17,6 +17,7 @@ from index.bundle import base_facts, load_bundle, write_manifest
 from index.config import read_config
 from index.documents import package_documents
 from index.embed import Encoder, load_encoder
+from index.folder import refuse_foreign, replace_folder
 from index.store import Index, load_index, make_index
 from starter import resolve_model
 from training.calibration import file_hash, first_calibration
@@ -27,12 +28,24 @@ from training.rows import Row, make_rows
 from training.tasks import Task, TaskSource, answer_code, package_tasks, read_tasks, write_tasks
 from training.trainer import PROJECTIONS, train_adapter
 
+MARKER = "manifest.json"
+
+
+# Used after training only: a bundle may be packed again under other ones.
+PACKING = {"name", "bundle", "context", "calibration"}
+
 
 def open_run(config: SftConfig) -> None:
-    """Make the run folder, or continue it; refused when it was made from another configuration."""
+    """Make the run folder, or continue it; refused when its tasks, rows or adapter came of another configuration."""
     path, text = config.run / "config.json", config.model_dump_json(indent=2) + "\n"
-    if path.is_file() and path.read_text() != text:
-        raise TaskError(f'run folder "{config.run}" was made from another configuration: delete it, or name another')
+    if path.is_file():
+        earlier, now = (
+            {key: value for key, value in json.loads(t).items() if key not in PACKING} for t in (path.read_text(), text)
+        )
+        if earlier != now:
+            raise TaskError(
+                f'run folder "{config.run}" was made from another configuration: delete it, or name another'
+            )
     config.run.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
@@ -79,6 +92,7 @@ def fit(config: SftConfig, rows: list[Row]) -> Path:
 
 def pack(config: SftConfig, tasks: list[Task], index: Index, encoder: Encoder) -> Path:
     """Put adapter, index and calibration into the bundle folder, whole: built beside it, then renamed into place."""
+    refuse_foreign(config.bundle, MARKER)
     partial = config.bundle.with_name(config.bundle.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(config.run / "adapter", partial / "adapter")
@@ -89,8 +103,7 @@ def pack(config: SftConfig, tasks: list[Task], index: Index, encoder: Encoder) -
     (partial / "calibration.json").write_text(calibration.model_dump_json(indent=2) + "\n")
     write_manifest(partial, manifest_facts(config, tasks, encoder))
     load_bundle(partial, base=base_facts(resolve_model(config.model)), encoder=encoder)
-    shutil.rmtree(config.bundle, ignore_errors=True)
-    partial.rename(config.bundle)
+    replace_folder(partial, config.bundle, MARKER)
     return config.bundle
 
 
@@ -102,7 +115,8 @@ def manifest_facts(config: SftConfig, tasks: list[Task], encoder: Encoder) -> di
     return {
         "name": config.name, "base": base.id, "base_fingerprint": base.fingerprint, "template_hash": base.template_hash,
         "rank": config.sft.rank, "target_modules": PROJECTIONS, "encoder": encoder.id, "dimension": encoder.dimension,
-        "names": config.calibration.names, "context": config.context, "seed": config.sft.seed,
+        "names": config.calibration.names, "rivals": config.calibration.rivals, "context": config.context,
+        "seed": config.sft.seed,
         "data": {
             "source": tasks[0].source, "licence": tasks[0].licence,
             "tasks": file_hash(config.run / "tasks.jsonl"), "rows": file_hash(config.run / "rows.jsonl"),
@@ -115,8 +129,12 @@ def manifest_facts(config: SftConfig, tasks: list[Task], encoder: Encoder) -> di
 
 
 def git_commit() -> str:
-    """The commit of the working tree, "unknown" outside a repository."""
-    answer = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=40"], capture_output=True, text=True)
+    """The commit of the working tree, "unknown" outside a repository and where git is not installed."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return "unknown"
     return answer.stdout.strip() or "unknown"
 
 

@@ -111,6 +111,8 @@ class VLLMEngine:
             answer = await self._state.openai_serving_chat.create_chat_completion(
                 request, as_request(headers, request_id)
             )
+            whole = isinstance(answer, ErrorResponse | ChatCompletionResponse)
+            first = "" if whole else await anext(answer)
         except ValidationError as error:
             raise invalid_fields(error.errors()) from error
         except Exception as error:
@@ -119,7 +121,6 @@ class VLLMEngine:
             raise self._translated(answer.error)
         if isinstance(answer, ChatCompletionResponse):
             return Answer(answer.model_dump())
-        first = await anext(answer)
         if first.startswith(ERROR):
             await answer.aclose()
             raise self._translated(ErrorInfo.model_validate(payload(first)["error"]))

@@ -12,9 +12,10 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Send
 
 from index.prompt import with_evidence
+from service.config import LimitsConfig
 from service.decision import Decision
 from service.engines.protocol import Answer, Stream
-from service.errors import AnswerTimeout, PromptTooLong
+from service.errors import AnswerTimeout, BodyTooSlow, PromptTooLong
 from service.request import ChatFields, ChatRequest
 from service.routes.connection import read_body, unless_left
 from service.runtime import Runtime
@@ -34,8 +35,7 @@ async def chat_completions(request: Request) -> Response:
     runtime: Runtime = request.app.state.runtime
     trace: Trace = request.state.trace
     gate = runtime.gate
-    limits = runtime.config.limits
-    ask = ChatRequest.parse(await read_body(request, limits.body_bytes), max_choices=limits.choices)
+    ask = await read_chat(request, runtime.config.limits)
     trace.decision = await gate.decide(ask.messages, ask.routing(runtime.config.served_name, runtime.specialists))
     answer = await generate(runtime, ask, request, trace)
     extras = {"pointsman": trace.decision.body()}
@@ -45,6 +45,18 @@ async def chat_completions(request: Request) -> Response:
     deadline = asyncio.get_running_loop().time() + runtime.config.limits.request_s - trace.elapsed_s()
     events = relay(answer.events, extras, trace, include_usage=ask.include_usage, deadline=deadline)
     return EventStream(events)
+
+
+async def read_chat(request: Request, limits: LimitsConfig) -> ChatRequest:
+    """The request's body, read within the limits and checked."""
+    try:
+        async with asyncio.timeout(limits.request_s):
+            raw = await read_body(request, limits.body_bytes)
+    except TimeoutError as error:
+        raise BodyTooSlow(
+            f'the body did not arrive within "{limits.request_s:g} s": send it faster, or raise limits.request_s'
+        ) from error
+    return ChatRequest.parse(raw, max_choices=limits.choices)
 
 
 async def generate(runtime: Runtime, ask: ChatRequest, request: Request, trace: Trace) -> Answer | Stream:
@@ -65,7 +77,9 @@ async def generate(runtime: Runtime, ask: ChatRequest, request: Request, trace: 
                 return await unless_left(runtime.engine.chat(body, request.headers, trace.request_id), request)
     except TimeoutError as error:
         limit_s = runtime.config.limits.request_s
-        raise AnswerTimeout(f"the answer took longer than {limit_s:g} s: ask for fewer tokens, or stream") from error
+        raise AnswerTimeout(
+            f'the answer took longer than "{limit_s:g} s": ask for fewer tokens, or raise limits.request_s'
+        ) from error
     finally:
         trace.engine_s = time.perf_counter() - started
 

@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from service.errors import BodyTooLarge, ClientGone
 
@@ -12,16 +13,19 @@ T = TypeVar("T")
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body; raises BodyTooLarge as soon as it is known to be too large."""
+    """The whole body; raises BodyTooLarge as soon as it is known to be too large, ClientGone when it will not come."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit_bytes:
         raise too_large(limit_bytes)
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit_bytes:
-            raise too_large(limit_bytes)
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit_bytes:
+                raise too_large(limit_bytes)
+            chunks.append(chunk)
+    except ClientDisconnect as error:
+        raise ClientGone("the client closed the connection during the upload") from error
     return b"".join(chunks)
 
 

@@ -1,4 +1,7 @@
-"""GET /v1/models: the routed model, the base and every specialist, with vLLM's `root` and `parent`."""
+"""GET /v1/models: the routed model, the base and every specialist, with vLLM's `root` and `parent`.
+
+A specialist's `fingerprint` stands for its whole bundle, so that scores can name what they were measured on.
+"""
 
 from typing import Any
 
@@ -27,7 +30,10 @@ def card(runtime: Runtime, name: str, root: str, parent: str | None = None) -> d
 def cards(runtime: Runtime) -> list[dict[str, Any]]:
     """All names a request may use."""
     base = runtime.config.served_name
-    specialists = [card(runtime, name, s.folder.name, base) for name, s in runtime.specialists.items()]
+    specialists = [
+        card(runtime, name, s.folder.name, base) | {"fingerprint": s.fingerprint}
+        for name, s in runtime.specialists.items()
+    ]
     return [card(runtime, AUTO, AUTO), card(runtime, base, runtime.config.model), *specialists]
 
 

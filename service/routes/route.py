@@ -4,9 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from service.request import ChatRequest
-from service.routes.chat import DOCUMENTED
-from service.routes.connection import read_body
+from service.routes.chat import DOCUMENTED, read_chat
 from service.runtime import Runtime
 
 router = APIRouter()
@@ -17,8 +15,7 @@ async def dry_run(request: Request) -> dict[str, Any]:
     """Decide on the body of a chat request and explain it."""
     runtime: Runtime = request.app.state.runtime
     gate = runtime.gate
-    limits = runtime.config.limits
-    ask = ChatRequest.parse(await read_body(request, limits.body_bytes), max_choices=limits.choices)
+    ask = await read_chat(request, runtime.config.limits)
     decision = await gate.decide(ask.messages, ask.routing(runtime.config.served_name, runtime.specialists))
     request.state.trace.decision = decision
     return decision.explanation()

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from index.errors import ConfigError
 from training import evaluate
-from training.errors import ServiceError
+from training.benchmarks import held_out_item
+from training.errors import ServiceError, TaskError
 from training.tasks import Task, write_tasks
 
 TASK = Task(
@@ -69,6 +71,40 @@ def test_answers_on_disk_are_not_asked_again(config: Path, tmp_path: Path) -> No
     assert results["base"]["rate"]["passed"] == 2
 
 
+def test_answers_of_other_settings_are_not_mixed_in(config: Path) -> None:
+    """Half under one limit and half under another would be a score of nothing."""
+    evaluate.main(config)
+    config.write_text(config.read_text().replace("name: toy,", "name: toy, max_tokens: 7,"))
+    with pytest.raises(TaskError, match="other settings"):
+        evaluate.main(config)
+
+
+@pytest.mark.parametrize("change", ["baseline: bse\n", "conditions: []\n"])
+def test_a_comparison_with_nothing_is_refused(config: Path, change: str) -> None:
+    """A misspelt baseline would compare every run with itself and call it noise."""
+    text = "".join(
+        line
+        for line in config.read_text().splitlines(keepends=True)
+        if not change.startswith("conditions") or "label" not in line
+    )
+    config.write_text(text.replace("conditions:\n", "") + change)
+    with pytest.raises(ConfigError):
+        evaluate.main(config)
+
+
+def test_a_pass_must_repeat(tmp_path: Path) -> None:
+    """What draws at random hits once in a while; here once, then never again."""
+    mark = tmp_path / "mark"
+    lucky = f"from pathlib import Path\nm = Path({str(mark)!r})\nresult = 2 if m.exists() else 1\nm.touch()\n"
+    settings = evaluate.BenchmarkSettings(name="toy", tasks=tmp_path)
+    item = held_out_item(replace(TASK, expected_second="error:none"))
+    verdicts = [
+        [row["passed"] for row in evaluate.grade([item], {"t/0": {"answer": answer}}, settings)]
+        for answer in (f"```python\n{lucky}```", "```python\nresult = 1\n```")
+    ]
+    assert verdicts == [[False], [True]]
+
+
 def test_a_service_that_refuses_ends_the_run_with_its_message(config: Path) -> None:
     """An unknown model is the config's mistake, not a wrong answer."""
     config.write_text(config.read_text().replace("model: auto", "model: nobody"))
@@ -79,5 +115,5 @@ def test_a_service_that_refuses_ends_the_run_with_its_message(config: Path) -> N
 def test_a_service_that_is_not_there_ends_the_run(config: Path, service: str) -> None:
     """Never counted as failed items."""
     config.write_text(config.read_text().replace(service, "http://127.0.0.1:9"))
-    with pytest.raises(ServiceError, match="t/0"):
+    with pytest.raises(ServiceError, match="http://127.0.0.1:9.*make serve"):
         evaluate.main(config)

@@ -35,11 +35,27 @@ def test_a_failed_build_leaves_the_old_index(config: Path, tmp_path: Path) -> No
     assert load_index(tmp_path / "out").documents == before
 
 
+def test_an_output_folder_with_other_files_is_refused_and_kept(config: Path, tmp_path: Path) -> None:
+    """Before anything is embedded."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "guide.md").write_text("text")
+    with pytest.raises(ConfigError, match=r'out" holds files and no index\.json'):
+        build.main(config)
+    assert (tmp_path / "out" / "guide.md").read_text() == "text"
+
+
 def test_a_misspelt_key_names_file_and_key(config: Path) -> None:
     """Refused before anything is read."""
     config.write_text(config.read_text().replace("package", "pakage"))
     with pytest.raises(ConfigError, match=r'toy\.yaml.*"pakage"'):
         build.main(config)
+
+
+def test_a_query_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """A byte of another encoding reaches the command as half a character, which no encoder can read."""
+    with pytest.raises(CorpusError, match=r'"caf\\udce9" is not UTF-8 text') as caught:
+        search.main("caf\udce9", tmp_path, 5)
+    assert str(caught.value).isascii()
 
 
 def test_an_empty_query_is_refused(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from index.bundle import BaseFacts, base_facts, load_bundle, write_manifest
+from index.bundle import BaseFacts, base_facts, file_facts, load_bundle, write_manifest
 from index.calibrate import calibrate
+from index.documents import Document
 from index.errors import BundleError
-from index.store import Index
+from index.store import Index, make_index
 from tests.index.conftest import DIMENSION, encode
 from tests.index.test_calibrate import examples
 
@@ -127,6 +128,67 @@ def test_a_manifest_that_is_no_json_is_named(bundle: Path, base: BaseFacts) -> N
     refused(bundle, base, "manifest.json", "cannot be read")
 
 
+def rewrite(bundle: Path, **changes: object) -> None:
+    """Change keys of the manifest alone."""
+    path = bundle / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def list_also(bundle: Path, name: str, facts: object) -> None:
+    """Put one more file into the manifest."""
+    rewrite(bundle, files=json.loads((bundle / "manifest.json").read_text())["files"] | {name: facts})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rank": "four", "seed": None}, 'key "rank" is "four"'),
+        ({"name": "No Name"}, 'key "name" is "No Name"'),
+        ({"ranks": 4}, 'unknown key "ranks": the keys here are base,'),
+        ({"files": ["a\nb"]}, 'key "files" is "[\'a'),
+    ],
+)
+def test_a_manifest_of_another_shape_is_refused_in_one_line(
+    bundle: Path, base: BaseFacts, changes: dict[str, object], message: str
+) -> None:
+    """An operator reads what is wrong, not how the check is made."""
+    rewrite(bundle, **changes)
+    with pytest.raises(BundleError) as caught:
+        load_bundle(bundle, base=base, encoder=WordEncoder())  # type: ignore[arg-type]
+    assert f'manifest "{bundle / "manifest.json"}" cannot be read' in str(caught.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value) and "pydantic" not in str(caught.value)
+
+
+def test_a_file_name_no_file_system_holds_is_refused(bundle: Path, base: BaseFacts) -> None:
+    """The system's own error would be a traceback."""
+    list_also(bundle, "adapter/" + "a" * 300, {"bytes": 1, "sha256": ""})
+    refused(bundle, base, "aaa", "too long", "copy the bundle again")
+
+
+@pytest.mark.parametrize("name", ["../outside", "adapter/../../outside", "{absolute}"])
+def test_a_file_outside_the_bundle_is_refused_although_its_hash_is_right(
+    bundle: Path, base: BaseFacts, name: str
+) -> None:
+    """A manifest cannot have other files of the machine opened."""
+    outside = bundle.parent / "outside"
+    outside.write_text("not of this bundle")
+    name = name.format(absolute=outside)
+    list_also(bundle, name, file_facts(outside).model_dump())
+    refused(bundle, base, f'lists "{name}"', "outside the bundle")
+
+
+@pytest.mark.parametrize("name", ["adapter/added.safetensors", "adapter/deep/added", "index/vectors.old"])
+def test_a_file_the_manifest_does_not_list_is_refused(bundle: Path, base: BaseFacts, name: str) -> None:
+    """The engine reads the adapter's whole folder, so whatever lies there was checked."""
+    (bundle / name).parent.mkdir(exist_ok=True)
+    (bundle / name).write_text("")
+    refused(bundle, base, f'"{bundle / name}" is not listed', "remove it")
+    (bundle / name).unlink()
+    (bundle / name).symlink_to(bundle.parent)
+    refused(bundle, base, f'"{bundle / name}" is not listed')
+
+
 def test_another_base_is_refused_naming_both(bundle: Path, base: BaseFacts, tmp_path: Path) -> None:
     """Same shapes, other weights: nothing but the fingerprint would notice."""
     other = base_facts(write_base(tmp_path / "other", seed=1))
@@ -146,6 +208,16 @@ def test_another_encoder_is_refused_naming_both(bundle: Path, base: BaseFacts) -
     refused(bundle, base, "minilm (64)", "words (64)")
 
 
+def test_an_index_of_other_dimensions_is_refused_naming_them(
+    bundle: Path, base: BaseFacts, documents: list[Document]
+) -> None:
+    """The same encoder's name on both sides would say nothing."""
+    vectors_ND = encode([d.text for d in documents])[:, :32]
+    make_index(documents, vectors_ND, "words").save(bundle / "index")
+    seal(bundle, base)
+    refused(bundle, base, '"words (32)", not "words (64)"')
+
+
 @pytest.mark.parametrize(
     ("tensors", "config", "parts"),
     [
@@ -157,6 +229,9 @@ def test_another_encoder_is_refused_naming_both(bundle: Path, base: BaseFacts) -
         ({}, {"r": "four"}, ("adapter_config.json", '"four"')),
         ({}, {"peft_type": "IA3"}, ('"IA3"', "LoRA")),
         ({}, {"use_dora": True}, ("plain LoRA",)),
+        ({}, {"rank_pattern": {"q_proj": 8}}, ("adapter_config.json", "rank_pattern \"{'q_proj': 8}\"", "one rank")),
+        ({}, {"alpha_pattern": {"q_proj": 9}}, ("adapter_config.json", "alpha_pattern", "one alpha")),
+        ({}, {"bias": "lora_only"}, ("adapter_config.json", 'bias "lora_only"', 'with bias "none"')),
     ],
 )  # fmt: skip
 def test_an_adapter_the_engine_would_swallow_is_refused(
@@ -166,6 +241,16 @@ def test_an_adapter_the_engine_would_swallow_is_refused(
     write_adapter(bundle / "adapter", {f"base_model.model.{MODULE}.{n}": t for n, t in tensors.items()}, **config)
     seal(bundle, base)
     refused(bundle, base, *parts)
+
+
+@pytest.mark.parametrize(("kept", "missing"), [("A", "B"), ("B", "A")])
+def test_half_an_adapter_is_refused(bundle: Path, base: BaseFacts, kept: str, missing: str) -> None:
+    """A without B, or B without A, would change nothing, in silence."""
+    name = f"base_model.model.{MODULE}.lora_{kept}.weight"
+    shape = (RANK, WIDTH) if kept == "A" else (OUT, RANK)
+    save_file({name: torch.ones(shape)}, bundle / "adapter" / "adapter_model.safetensors")
+    seal(bundle, base)
+    refused(bundle, base, "adapter_model.safetensors", f'"{name}" without', f"lora_{missing}.weight", "export")
 
 
 def test_a_tensor_of_a_layer_the_base_lacks_is_refused(bundle: Path, base: BaseFacts) -> None:
@@ -200,10 +285,35 @@ def test_a_base_without_safetensors_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("position", [-1, 200])
 def test_the_fingerprint_sees_changed_weights(tmp_path: Path, position: int) -> None:
-    """First and last blocks are always among those sampled."""
+    """A tensor's first and last blocks are always among those sampled."""
     before = base_facts(write_base(tmp_path / "base"))
     path = tmp_path / "base" / "model.safetensors"
     content = bytearray(path.read_bytes())
     content[position] ^= 1
     path.write_bytes(bytes(content))
     assert base_facts(tmp_path / "base").fingerprint != before.fingerprint
+
+
+def test_the_fingerprint_sees_every_single_tensor(tmp_path: Path) -> None:
+    """Small ones between large ones as well: a norm or a bias that was zeroed is another base."""
+    folder = write_base(tmp_path / "base")
+    path = folder / "model.safetensors"
+    sizes = {f"model.layers.{i}.{name}": size for i in range(20) for name, size in (("mlp", 1 << 18), ("norm", 256))}
+    save_file({f"{name}.weight": torch.ones(size) for name, size in sizes.items()}, path)
+    before, header_bytes = base_facts(folder).fingerprint, int.from_bytes(path.read_bytes()[:8], "little")
+    header = json.loads(path.read_bytes()[8 : 8 + header_bytes])
+    unseen = []
+    for name in sizes:
+        begin, end = header[f"{name}.weight"]["data_offsets"]
+        with path.open("r+b") as file:
+            file.seek(8 + header_bytes + begin)
+            content = file.read(end - begin)
+            file.seek(8 + header_bytes + begin)
+            file.write(bytes(end - begin))
+            file.flush()
+            if base_facts(folder).fingerprint == before:
+                unseen.append(name)
+            file.seek(8 + header_bytes + begin)
+            file.write(content)
+    assert unseen == []
+    assert base_facts(folder).fingerprint == before

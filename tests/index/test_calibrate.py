@@ -1,4 +1,7 @@
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +25,7 @@ def examples(n: int, shift: float, seed: int = 0) -> list[Example]:
     return [
         Example(
             f"query {label} {i}",
-            {"top": float(rng.normal(shift if label else 0.0)), "noise": float(rng.normal())},
+            {"top": float(rng.normal(shift if label else 0.0)), "mean": float(rng.normal())},
             label,
         )
         for label in (True, False)
@@ -33,7 +36,7 @@ def examples(n: int, shift: float, seed: int = 0) -> list[Example]:
 def fitted(n: int = 400, shift: float = 3.0) -> Calibration:
     """A calibration on separable queries."""
     rows = examples(n, shift)
-    return calibrate(rows, ("top", "noise"), alpha=0.05, delta=0.05, labels="domain", probability_of="x", seed=0)
+    return calibrate(rows, ("top", "mean"), alpha=0.05, delta=0.05, labels="domain", probability_of="x", seed=0)
 
 
 def test_the_probability_rises_with_the_feature_that_tells_and_is_calibrated() -> None:
@@ -45,7 +48,7 @@ def test_the_probability_rises_with_the_feature_that_tells_and_is_calibrated() -
     middle = (probabilities > 0.4) & (probabilities < 0.6)
     assert middle.sum() > 100
     assert abs(labels[middle].mean() - probabilities[middle].mean()) < 0.1
-    assert calibration.probability({"top": 3, "noise": 0}) > 0.9 > 0.1 > calibration.probability({"top": 0, "noise": 0})
+    assert calibration.probability({"top": 3, "mean": 0}) > 0.9 > 0.1 > calibration.probability({"top": 0, "mean": 0})
 
 
 def test_the_promised_rate_holds_as_often_as_promised() -> None:
@@ -100,13 +103,32 @@ def test_every_stratum_is_split_evenly_and_equal_queries_stay_together() -> None
     assert all(abs(sum(e.label for e in part) - 100) <= 1 for part in parts)
 
 
+def test_a_group_is_never_taken_apart() -> None:
+    """Questions about one method say nearly the same: fitted on one, measured on the other would flatter."""
+    rows = [replace(e, group=f"method {number % 40}") for number, e in enumerate(examples(200, 3.0))]
+    groups = [{e.group for e in part} for part in thirds(rows, 0)]
+    assert all(groups) and not groups[0] & groups[1] and not groups[1] & groups[2] and not groups[0] & groups[2]
+
+
+def test_each_source_of_negatives_has_its_own_rate() -> None:
+    """A low rate over all may hide the one source that matters."""
+    rows = [
+        replace(e, stratum="" if e.label else ("near" if number % 4 else "far"))
+        for number, e in enumerate(examples(400, 3.0))
+    ]
+    near = [replace(e, features={"top": 9.0, "mean": 0.0}) if e.stratum == "far" else e for e in rows]
+    rates = calibrate(near, ("top", "mean"), alpha=0.5, delta=0.05, labels="domain", probability_of="x")
+    assert set(rates.false_accept_by_source) == {"near", "far"}
+    assert rates.false_accept_by_source["far"].value > 0.9 > rates.false_accept_by_source["near"].value
+
+
 def test_features_turned_round_where_figures_are_measured_change_the_figures_only() -> None:
     """The third that is measured has no say in the fit or in the threshold."""
     rows = examples(400, 3.0)
     held = {e.query for e in thirds(rows, 0)[2]}
-    turned = [replace(e, features={"top": -e.features["top"], "noise": 0.0}) if e.query in held else e for e in rows]
+    turned = [replace(e, features={"top": -e.features["top"], "mean": 0.0}) if e.query in held else e for e in rows]
     given = {"alpha": 0.05, "delta": 0.05, "labels": "domain", "probability_of": "x"}
-    honest, broken = (calibrate(r, ("top", "noise"), **given) for r in (rows, turned))
+    honest, broken = (calibrate(r, ("top", "mean"), **given) for r in (rows, turned))
     assert (broken.coefficients, broken.threshold) == (honest.coefficients, honest.threshold)
     assert honest.metrics["auroc"].value > 0.9 > 0.1 > broken.metrics["auroc"].value
 
@@ -122,7 +144,7 @@ def test_the_set_hash_tells_label_sets_apart_but_not_their_order() -> None:
 
 def test_extreme_features_give_a_probability_not_an_overflow() -> None:
     """Far outside what was fitted the logit is bounded."""
-    assert 0 < fitted().probability({"top": -1e9, "noise": 0.0}) < fitted().probability({"top": 1e9, "noise": 0.0}) < 1
+    assert 0 < fitted().probability({"top": -1e9, "mean": 0.0}) < fitted().probability({"top": 1e9, "mean": 0.0}) < 1
 
 
 def test_an_unreadable_calibration_names_its_file(tmp_path) -> None:
@@ -130,3 +152,35 @@ def test_an_unreadable_calibration_names_its_file(tmp_path) -> None:
     (tmp_path / "calibration.json").write_text(fitted().model_dump_json()[:-40])
     with pytest.raises(BundleError, match=r"calibration\.json"):
         read_calibration(tmp_path / "calibration.json")
+
+
+NO_CALIBRATIONS: dict[str, tuple[Any, str]] = {
+    "no features": ({"features": [], "mean": [], "scale": [], "coefficients": []}, 'key "features"'),
+    "an unknown feature": ({"features": ["top", "cosine"]}, 'feature "cosine" is not computed: the features are top,'),
+    "a mean too few": ({"mean": [0.0]}, 'key "mean" holds "1" numbers'),
+    "a scale too many": ({"scale": [1.0, 1.0, 1.0]}, 'key "scale" holds "3" numbers'),
+    "a coefficient too few": ({"coefficients": [1.0]}, 'key "coefficients" holds "1" numbers'),
+    "a scale of 0": ({"scale": [1.0, 0.0]}, 'key "scale.1" is "0.0"'),
+    "a negative scale": ({"scale": [-1.0, 1.0]}, 'key "scale.0" is "-1.0"'),
+    "a coefficient that is no number": ({"coefficients": [1.0, float("nan")]}, 'key "coefficients.1" is "nan"'),
+    "an infinite mean": ({"mean": [float("inf"), 0.0]}, 'key "mean.0" is "inf"'),
+    "an infinite intercept": ({"intercept": float("-inf")}, 'key "intercept" is "-inf"'),
+    "an unknown key": ({"treshold": 0.5}, 'unknown key "treshold"'),
+    "a list": ([], "should be an object"),
+    "nothing": (None, "should be an object"),
+}
+
+
+@pytest.mark.parametrize("name", NO_CALIBRATIONS)
+def test_a_calibration_no_query_could_use_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    """Served, it would fail on each request, and the gate would send each to base without a word."""
+    changes, message = NO_CALIBRATIONS[name]
+    whole = json.loads(fitted().model_dump_json())
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps(whole | changes if isinstance(changes, dict) else changes))
+    with pytest.raises(BundleError) as caught:
+        read_calibration(path)
+    text = str(caught.value)
+    assert text.startswith(f'calibration "{path}" cannot be read (') and text.endswith(": calibrate the bundle again")
+    assert message in text
+    assert "\n" not in text and "pydantic" not in text

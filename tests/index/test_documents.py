@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from index.documents import Document, doctest_blocks, licence_of, package_documents, public_objects, signature_of
@@ -66,6 +68,21 @@ def test_a_package_that_gives_nothing_is_refused_by_name(package: str, toytable:
     """A missing package and one without docstrings are told apart from success."""
     with pytest.raises(CorpusError, match=f'"{package}"'):
         public_objects(package)
+
+
+@pytest.mark.parametrize("package", ["", ".", "../etc", "/etc/passwd", "a..b", "toytable.", "toy table", "polars==2"])
+def test_what_no_import_could_name_is_refused_before_it_is_looked_up(package: str) -> None:
+    """Python's own functions fail on such names, each with another error."""
+    for read in (public_objects, licence_of, package_documents):
+        with pytest.raises(CorpusError, match=re.escape(f'"{package}" is no package')):
+            read(package)
+
+
+@pytest.mark.parametrize("package", ["no_such_package_here", "no_such_package_here.inner"])
+def test_a_missing_package_is_refused_by_its_whole_name(package: str) -> None:
+    """Also one inside another that is missing."""
+    with pytest.raises(CorpusError, match=f'"{re.escape(package)}" cannot be imported'):
+        package_documents(package)
 
 
 def test_a_signature_without_addresses_is_the_same_in_every_process() -> None:

@@ -6,7 +6,7 @@ from tests.index.conftest import encode
 def features(index: Index, query: str) -> dict[str, float]:
     """The features of a query on the toy index."""
     hits = index.search(encode([query])[0], 8)
-    return dict(Vocabulary(index, ["toytable", "tt"]).features(query, hits))
+    return dict(Vocabulary(index, ["toytable", "tt"], ["duckdb"]).features(query, hits))
 
 
 def test_features_come_by_name_in_their_fixed_order(index: Index) -> None:
@@ -27,6 +27,13 @@ def test_a_query_that_names_the_library_says_so(index: Index) -> None:
     assert features(index, "Table in toytable?")["mentions"] == 1
     assert features(index, "tt.concat")["mentions"] == 1
     assert features(index, "attic")["mentions"] == 0
+
+
+def test_a_query_that_names_a_rival_says_so_whatever_else_it_names(index: Index) -> None:
+    """The nearest miss of all: our words, another library."""
+    assert features(index, "add all rows in DuckDB")["rivals"] == 1
+    assert features(index, "from toytable to duckdb")["rivals"] == features(index, "from toytable")["mentions"] == 1
+    assert features(index, "add all rows")["rivals"] == 0
 
 
 def test_an_empty_query_has_features(index: Index) -> None:

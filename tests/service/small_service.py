@@ -88,6 +88,7 @@ class IndexedSpecialist:
     folder: Path = Path("bundles/unused")
     adapter: Path = Path("bundles/unused/adapter")
     calibration: Calibration = CALIBRATION
+    fingerprint: str = "0" * 64
 
     def retrieve(self, query: str, vector: np.ndarray) -> Found:
         hits = tuple(self.index.search(vector, 2))

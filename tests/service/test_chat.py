@@ -150,6 +150,7 @@ def test_a_time_limit_ends_the_generation(make_app: Callable[..., FastAPI]) -> N
     with ready_client(make_app(engine, limits={"request_s": 0.5})) as client:
         response = client.post(CHAT, json=ask("word " * 400, "base"))
         assert (response.status_code, response.json()["error"]["code"]) == (504, "timeout")
+        assert response.json()["error"]["message"].endswith('"0.5 s": ask for fewer tokens, or raise limits.request_s')
         assert engine.running == 0
         chunks = events(client.post(CHAT, json=ask("word " * 400, "base", stream=True)).text)
         assert chunks[-1]["error"]["code"] == "timeout"

@@ -25,6 +25,10 @@ MISTAKES = {
     "out of range": ("gate: {threshold: 1.5}", 'key "gate.threshold" is "1.5": Input should be less than 1'),
     "unknown engine": ("engine: gpt", "key \"engine\" is \"gpt\": Input should be 'vllm' or 'echo'"),
     "reserved name": ("served_name: auto", 'served_name cannot be "auto"'),
+    "empty host": ("host: ''", 'key "host" is "": String should have at least 1 character'),
+    "a value of two lines": ('port: "a\\nb"', 'key "port" is "a b": Input should be a valid integer'),
+    "a long value": (f"port: {'x' * 500}", f'is "{"x" * 97}...": Input'),
+    "many mistakes": ("\n".join(f"key{n}: 1" for n in range(12)), "; 4 more"),
     "not YAML": ("model: x\nport: [1", "line 2: is not YAML"),
     "a list": ("- model", "holds a list"),
     "not text": (b"\xff\xfe", "is not UTF-8 text"),
@@ -41,6 +45,7 @@ def test_a_mistake_names_the_file_and_the_key(tmp_path: Path, name: str) -> None
         read_config(path, ServiceConfig)
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_named() -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from service.config import GateConfig
@@ -22,7 +23,10 @@ def make_gate(encoder: WordEncoder, specialists: list[IndexedSpecialist]) -> Cal
     """Builds a gate; the keywords are GateConfig's."""
 
     def make(
-        adapters: Collection[str] = ("polars", "regex"), known: list[IndexedSpecialist] = specialists, **settings: Any
+        adapters: Collection[str] = ("polars", "regex"),
+        known: list[IndexedSpecialist] = specialists,
+        encoder: WordEncoder = encoder,
+        **settings: Any,
     ) -> tuple[Gate, Metrics]:
         config, metrics = GateConfig(**{"timeout_ms": 60_000, **settings}), Metrics()
         named = {one.name: one for one in known}
@@ -106,8 +110,72 @@ def test_a_broken_search_means_base(make_gate, encoder: WordEncoder) -> None:
 def test_a_probability_that_is_no_number_means_base(make_gate, encoder: WordEncoder) -> None:
     """It could neither be compared nor written as JSON."""
     broken = specialist("broken", [SORTS[0]], encoder, scale=float("nan"))
-    gate, _ = make_gate(("broken",), [broken])
+    gate, metrics = make_gate(("broken",), [broken])
     assert decide(gate, SORTS[0]).reason == "gate_error"
+    assert count(metrics, "pointsman_gate_failures_total", reason="gate_error") == 1
+
+
+class BrokenSpecialist(IndexedSpecialist):
+    """Its index cannot be searched."""
+
+    def retrieve(self, query: str, vector: np.ndarray) -> Any:
+        raise RuntimeError("no such vector")
+
+
+def with_fault(fault: str, encoder: WordEncoder) -> IndexedSpecialist:
+    """A specialist called "broken" that would win, were it not for its fault."""
+    if fault == "no number":
+        return specialist("broken", [SORTS[0]], encoder, scale=float("nan"))
+    return BrokenSpecialist("broken", specialist("broken", [SORTS[0]], encoder).index)
+
+
+@pytest.mark.parametrize("fault", ["no search", "no number"])
+def test_a_specialist_that_cannot_be_judged_costs_no_other(
+    make_gate, encoder: WordEncoder, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    """The others are asked, and each decision it is missing from is counted, also when the question comes again."""
+    known = [with_fault(fault, encoder), specialist("polars", SORTS, encoder)]
+    gate, metrics = make_gate(("broken", "polars"), known)
+    for asked in (1, 2):
+        decision = decide(gate, SORTS[0])
+        assert (decision.specialist, decision.reason) == ("polars", "above_threshold")
+        assert [c.name for c in decision.candidates] == ["polars"]
+        assert count(metrics, "pointsman_gate_failures_total", reason="specialist_error") == asked
+    assert count(metrics, "pointsman_gate_failures_total", reason="gate_error") == 0
+    assert 'specialist "broken"' in caplog.text
+
+
+def test_when_no_specialist_can_be_judged_base_answers(make_gate, encoder: WordEncoder) -> None:
+    """The gate failed, which is another thing than that nobody knew the question."""
+    gate, metrics = make_gate(("broken",), [with_fault("no search", encoder)])
+    decision = decide(gate, SORTS[0])
+    assert (decision.route, decision.reason) == ("base", "gate_error")
+    assert count(metrics, "pointsman_gate_failures_total", reason="gate_error") == 1
+
+
+class PickyEncoder(WordEncoder):
+    """Fails on every batch that holds one certain question."""
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        if "unreadable" in texts:
+            raise ValueError("unreadable")
+        return super().encode(texts)
+
+
+def test_a_question_that_cannot_be_embedded_costs_no_other(make_gate) -> None:
+    """Also when it shares a batch with others."""
+    picky = PickyEncoder()
+    gate, metrics = make_gate(encoder=picky)
+    picky.delay_s = 0.02
+
+    async def scenario() -> list[Decision]:
+        texts = ["first", SORTS[0], "unreadable", REGEX[0]]
+        tasks = [gate.decide([{"role": "user", "content": text}], RoutingOptions()) for text in texts]
+        return await asyncio.gather(*tasks)
+
+    _, sort, unreadable, regex = asyncio.run(scenario())
+    assert (sort.specialist, unreadable.reason, regex.specialist) == ("polars", "gate_error", "regex")
+    assert count(metrics, "pointsman_gate_failures_total", reason="gate_error") == 1
 
 
 def test_a_specialist_the_engine_does_not_hold_means_base(make_gate) -> None:

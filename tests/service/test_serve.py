@@ -2,11 +2,15 @@
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
+import pytest
+
+from service.serve import serve
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "import sys; from service.serve import serve; sys.exit(serve(sys.argv[1], port=0))"
@@ -53,6 +57,43 @@ def test_an_address_in_use_is_one_message(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("engine: echo\nhost: 256.0.0.1\n")
     assert 'cannot listen on "256.0.0.1:0"' in refused(path)
+
+
+ECHO = ROOT / "configs/service/echo.yaml"
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ({"port": 99999}, 'key "port" is "99999": Input should be less than or equal to 65535'),
+        ({"port": -1}, 'key "port" is "-1": Input should be greater than or equal to 0'),
+        ({"host": ""}, 'key "host" is "": String should have at least 1 character'),
+    ],
+)
+def test_an_address_on_the_command_line_is_checked_as_the_files_own(
+    address: dict[str, str | int], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty host would listen on every address of the machine."""
+    assert serve(ECHO, **address) == 2
+    assert capsys.readouterr().err == f"pointsman: command line: {message}\n"
+
+
+def test_a_port_in_use_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the system's reason, not Python's sentence around it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert serve(ECHO, port=port) == 2
+    message = f'cannot listen on "127.0.0.1:{port}" (Address already in use): free it or choose another'
+    assert capsys.readouterr().err == f"pointsman: {message}\n"
+
+
+@pytest.mark.parametrize("host", ["256.0.0.1", "é" * 70])
+def test_a_host_that_is_no_address_is_refused(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever the resolver makes of it."""
+    assert serve(ECHO, host=host, port=0) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f'pointsman: cannot listen on "{host}:0" (')
+    assert "attempting" not in error and error.count("\n") == 1
 
 
 def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
+from service.errors import EngineFailed
 from service.stream import DONE, relay, sse
 from service.trace import Trace
 from tests.service.small_service import events
@@ -90,9 +93,12 @@ def test_a_failure_in_mid_stream_names_only_the_request() -> None:
     assert trace.status == 500
 
 
-def test_an_engines_error_event_is_passed_on_and_counted() -> None:
-    """An engine that fails after the headers says so in the stream."""
-    trace = Trace("id", "chat")
-    chunks = events(run(Source(sse({"error": {"message": "x"}}), DONE), trace))
-    assert chunks == [{"error": {"message": "x"}}]
+def test_an_engines_error_event_is_told_in_our_words_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """Its text may be an exception's: that goes to the log, under the id that the client is given."""
+    trace = Trace("find-me", "chat")
+    failed = sse({"error": {"message": "CUDA error at /secret/path", "type": "BadRequestError", "code": 400}})
+    chunks = events(run(Source(token("a"), token("b", "stop"), failed, DONE), trace))
+    assert [chunk["choices"][0]["delta"]["content"] for chunk in chunks[:-1]] == ["a", "b"]
+    assert chunks[-1] == EngineFailed("the answer broke off: the log names request find-me").body()
     assert trace.status == 500
+    assert "find-me" in caplog.text and "/secret/path" in caplog.text

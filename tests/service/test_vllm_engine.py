@@ -244,7 +244,7 @@ def test_bad_requests_are_refused_before_a_stream_begins(url: str, name: str, st
     assert response.status_code == (404 if code == "model_not_found" else 400), error
     assert (error["type"], error["code"]) == ("invalid_request_error", code), error
     assert param in (None, error["param"]), error
-    assert "/work" not in error["message"]
+    assert not any(str(folder) in error["message"] for folder in (ROOT, Path.home()))
 
 
 def test_after_all_that_it_still_answers(client: openai.OpenAI, url: str) -> None:

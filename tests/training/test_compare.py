@@ -16,7 +16,9 @@ def alone(run: dict[str, bool]) -> dict[str, str]:
 
 def test_a_rate_has_its_wilson_interval() -> None:
     """50 of 164, the interval from the closed formula."""
-    found = rate([True] * 50 + [False] * 114)
+    run = run_of("x" * 50 + "." * 114)
+    found = rate(run, alone(run))
+    assert (found.passed, found.total, found.effective) == (50, 164, 164)
     z, n, p = 1.959964, 164, 50 / 164
     half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
@@ -24,12 +26,12 @@ def test_a_rate_has_its_wilson_interval() -> None:
 
 
 def test_paired_runs_are_compared_on_the_items_where_they_differ() -> None:
-    """Exact McNemar: 12 gained against 2 lost."""
+    """12 gained against 2 lost: the flips of single items come to McNemar's exact test."""
     baseline = run_of("x" * 2 + "." * 12 + "x" * 50 + "." * 50)
     run = run_of("." * 2 + "x" * 12 + "x" * 50 + "." * 50)
     found = paired(run, baseline, alone(run))
     assert (found.gained, found.lost) == (12, 2)
-    assert found.p_value == pytest.approx(binomtest(12, 14).pvalue)
+    assert found.p_value == pytest.approx(binomtest(12, 14).pvalue, abs=0.001)
     assert found.difference == pytest.approx(10 / 114)
     assert found.low > 0
     assert found.verdict == "better"
@@ -55,6 +57,25 @@ def test_items_that_stand_or_fall_together_widen_the_interval() -> None:
     one_cluster = {item: "twins" if passed else item for item, passed in run.items()}
     apart, together = paired(run, baseline, alone(run)), paired(run, baseline, one_cluster)
     assert together.high - together.low > 1.5 * (apart.high - apart.low)
+    assert apart.p_value < 0.001
+    assert together.p_value == 1
+
+
+def test_a_rate_of_clusters_is_worth_fewer_items() -> None:
+    """Ten clusters of ten equal items are ten items, whatever their number looks like."""
+    run = run_of(("x" * 10 + "." * 10) * 5)
+    tens = {item: str(number // 10) for number, item in enumerate(run)}
+    single, clustered = rate(run, alone(run)), rate(run, tens)
+    assert clustered.effective == pytest.approx(9)
+    assert clustered.high - clustered.low > 2.5 * (single.high - single.low)
+
+
+def test_a_run_without_a_pass_has_an_upper_bound() -> None:
+    """Nothing seen is not nothing possible."""
+    run = run_of("." * 100)
+    found = rate(run, alone(run))
+    assert (found.low, found.value) == (0, 0)
+    assert 0.03 < found.high < 0.05
 
 
 def test_runs_of_other_items_are_refused() -> None:

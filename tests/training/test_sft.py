@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 
 from index.config import read_config
+from index.errors import ConfigError
 from training.calibration import negative_queries, other_queries, positive_queries
 from training.config import SftConfig
 from training.errors import TaskError
-from training.sft import make_tasks, open_run, prepare_tasks
+from training.sft import git_commit, make_tasks, open_run, pack, prepare_tasks
 from training.tasks import Task, read_tasks
 
 CONFIG = Path("configs/training/polars-sft.yaml")
@@ -23,7 +24,29 @@ def test_a_run_folder_of_another_configuration_is_refused(tmp_path: Path) -> Non
     open_run(config)
     open_run(config)
     with pytest.raises(TaskError, match="another configuration"):
-        open_run(config.model_copy(update={"name": "other"}))
+        open_run(config.model_copy(update={"sft": config.sft.model_copy(update={"seed": 1})}))
+
+
+def test_a_bundle_folder_with_other_files_is_refused_and_kept(tmp_path: Path) -> None:
+    """`bundle: docs` must not cost anybody the docs."""
+    (tmp_path / "guide.md").write_text("text")
+    with pytest.raises(ConfigError, match=r"holds files and no manifest\.json"):
+        pack(shipped(tmp_path).model_copy(update={"bundle": tmp_path}), [], None, None)  # type: ignore[arg-type]
+    assert (tmp_path / "guide.md").read_text() == "text"
+
+
+def test_without_git_the_commit_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that only trains need not have it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_commit() == "unknown"
+
+
+def test_a_bundle_may_be_packed_again_with_another_calibration(tmp_path: Path) -> None:
+    """Nothing before the packing depends on it, so nothing is trained again."""
+    config = shipped(tmp_path)
+    open_run(config)
+    open_run(config.model_copy(update={"calibration": config.calibration.model_copy(update={"alpha": 0.1})}))
+    assert '"alpha": 0.1' in (tmp_path / "config.json").read_text()
 
 
 def test_queries_of_other_packages_take_the_forms_of_our_own() -> None:
@@ -68,3 +91,15 @@ def test_the_tasks_alone_are_those_the_stage_goes_on_with(tmp_path: Path, tasks:
     written = tmp_path / "run" / "tasks.jsonl"
     assert read_tasks(written) == tasks
     assert prepare_tasks(read_config(path, SftConfig)) == tasks
+
+
+def test_what_routing_is_measured_on_may_not_calibrate_it(tmp_path: Path) -> None:
+    """A written query that defines a function of HumanEval is refused; one drawn from a package is left out."""
+    written = tmp_path / "queries.txt"
+    written.write_text("Say hello.\ndef is_prime(n): ...\n")
+    config = read_config(CONFIG, SftConfig).calibration.model_copy(update={"queries": written})
+    with pytest.raises(TaskError, match="is_prime"):
+        list(negative_queries(config, 0))
+    assert any("def median(" in query for query in other_queries("statistics", 60, 0))
+    shipped_config = read_config(CONFIG, SftConfig).calibration.model_copy(update={"other_packages": ["statistics"]})
+    assert not any("def median(" in query for query, _ in negative_queries(shipped_config, 0))
