@@ -90,6 +90,20 @@ def train_sft(given: argparse.Namespace) -> None:
     main(given.config)
 
 
+def sandbox_doctor(given: argparse.Namespace) -> int:
+    from training.sandbox.doctor import examine
+
+    return examine(as_json=given.json)
+
+
+def sandbox_run(given: argparse.Namespace) -> int:
+    from training.sandbox.limits import Limits
+    from training.sandbox.once import run_once
+
+    limits = Limits(cpu_s=given.cpu_s, memory_mib=given.memory_mib)
+    return run_once(given.solution, given.test, given.entry_point, limits, as_json=given.json)
+
+
 def evaluate(given: argparse.Namespace) -> None:
     from training.evaluate import main
 
@@ -119,6 +133,17 @@ def make_parser() -> Parser:
     train = group(commands.add_parser("train", help="train a specialist"))
     config_of(add(train, "tasks", train_tasks, "a run's verified tasks alone, the held-out ones included"))
     config_of(add(train, "sft", train_sft, "supervised fine-tuning; writes a bundle"))
+
+    sandbox = group(commands.add_parser("sandbox", help="run untrusted programs"))
+    command = add(sandbox, "doctor", sandbox_doctor, "attack each promise of the sandbox once; what holds here")
+    command.add_argument("--json", action="store_true", help="for programs")
+    command = add(sandbox, "run", sandbox_run, "run one program against a check that defines check(candidate)")
+    command.add_argument("solution", type=Path, metavar="SOLUTION", help="file of the program")
+    command.add_argument("--test", type=Path, required=True, help="file of the check")
+    command.add_argument("--entry-point", required=True, metavar="NAME", help="function that the check is given")
+    command.add_argument("--cpu-s", type=int, default=5, help="CPU time, in seconds (default: %(default)s)")
+    command.add_argument("--memory-mib", type=int, default=512, help="address space (default: %(default)s)")
+    command.add_argument("--json", action="store_true", help="one line of JSON, for programs")
 
     config_of(add(commands, "evaluate", evaluate, "pass rates by execution against a running service"))
     return parser
