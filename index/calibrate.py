@@ -21,12 +21,14 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from scipy.stats import beta, binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from index.config import Settings, explained
 from index.errors import BundleError, CalibrationError
 from index.features import FEATURES
 
 RESAMPLES = 1000
+STRENGTHS = (0.1, 0.3, 1, 3, 10, 30)
 Score = Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -160,6 +162,17 @@ def thirds(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[
     return fitted, chosen, held
 
 
+def fit_logistic(rows: np.ndarray, labels: np.ndarray, seed: int) -> LogisticRegression:
+    """A logistic regression of (n, d) rows, regularised as cross-validated log loss asks for."""
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+
+    def score(strength: float) -> float:
+        model = LogisticRegression(C=strength)
+        return float(cross_val_score(model, rows, labels, cv=folds, scoring="neg_log_loss").mean())
+
+    return LogisticRegression(C=max(STRENGTHS, key=score)).fit(rows, labels)
+
+
 def calibrate(
     examples: Sequence[Example], features: Sequence[str], *, alpha: float, delta: float, labels: str,
     probability_of: str, seed: int = 0,
@@ -170,7 +183,7 @@ def calibrate(
         raise CalibrationError(f'"{len(examples)}" labelled queries do not hold both labels in each third: give more')
     matrix = np.array([[e.features[name] for name in features] for e in fitted])
     mean, scale = matrix.mean(0), np.maximum(matrix.std(0), 1e-9)
-    model = LogisticRegression().fit((matrix - mean) / scale, [e.label for e in fitted])
+    model = fit_logistic((matrix - mean) / scale, np.array([e.label for e in fitted]), seed)
     calibration = Calibration(
         probability_of=probability_of, labels=labels, features=tuple(features), mean=tuple(mean), scale=tuple(scale),
         coefficients=tuple(model.coef_[0]), intercept=float(model.intercept_[0]), threshold=0.5, alpha=alpha,

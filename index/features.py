@@ -2,7 +2,7 @@
 
 Cosine alone misjudges near misses (a pandas question lies closer to a Polars index than many Polars questions), so
 three features are lexical: how much of what the query says, weighted by rarity, its evidence says too, and whether the
-query names the library or a rival of it.
+query names the library, or only a rival of it.
 """
 
 import math
@@ -14,7 +14,7 @@ from index.store import Hit, Index
 
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9]+")
 NEIGHBOURS = 8
-FEATURES = ("top", "mean", "margin", "coverage", "mentions", "rivals")
+FEATURES = ("top", "mean", "margin", "coverage", "mentions", "elsewhere")
 
 
 def words(text: str) -> set[str]:
@@ -42,7 +42,7 @@ class Vocabulary:
 
         top: best cosine; mean: of the four best; margin: best minus last of NEIGHBOURS; coverage: share of the
         query's weighted words that the four best documents hold; mentions: 1 when the query names the library;
-        rivals: 1 when it names a rival.
+        elsewhere: 1 when it names a rival and not the library.
         """
         scores = [hit.score for hit in hits[:NEIGHBOURS]] or [0.0]
         asked = words(query)
@@ -53,5 +53,5 @@ class Vocabulary:
             "margin": scores[0] - scores[-1],
             "coverage": self.weight(held) / max(self.weight(asked), 1e-9),
             "mentions": float(bool(asked & self._names)),
-            "rivals": float(bool(asked & self._rivals)),
+            "elsewhere": float(bool(asked & self._rivals) and not asked & self._names),
         }

@@ -42,7 +42,9 @@ class ServiceConfig(Settings):
     bundles: tuple[Path, ...] = Field(default=(), description="Bundle folders, relative to the current directory.")
     encoder: str = Field(default="starter", description="Sentence encoder of the gate; must be the bundles' own.")
     engine: Literal["vllm", "echo"] = Field(default="vllm", description="echo answers without weights, for tests.")
-    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 means all.")
+    host: str = Field(
+        default="127.0.0.1", min_length=1, pattern=r"^[!-~]*$", description="Address to listen on; 0.0.0.0 means all."
+    )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     max_model_len: int = Field(default=4096, ge=16, description="Longest prompt plus answer (tokens).")
     max_loras: int | None = Field(

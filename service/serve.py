@@ -41,7 +41,7 @@ def serve(config_path: str | Path, host: str | None = None, port: int | None = N
     )
     try:
         listener = socket.create_server((config.host, config.port), family=family(config.host))
-    except (OSError, TypeError) as error:  # TypeError: a host that no resolver can be asked for
+    except OSError as error:
         return refuse(f'cannot listen on "{config.host}:{config.port}" ({why(error)}): free it or choose another')
     with listener, asyncio.Runner(loop_factory=server.get_loop_factory()) as runner:
         return runner.run(run(uvicorn.Server(server), app.state.runtime, listener))
@@ -56,10 +56,9 @@ def with_address(config: ServiceConfig, host: str | None, port: int | None) -> S
         raise ConfigError(f"command line: {explained(error, ServiceConfig)}") from error
 
 
-def why(error: OSError | TypeError) -> str:
+def why(error: OSError) -> str:
     """The reason alone: socket.create_server adds the address to the system's and to the resolver's own text."""
-    text = error.strerror if isinstance(error, OSError) else error
-    return str(text).partition(" (while attempting")[0]
+    return str(error.strerror).partition(" (while attempting")[0]
 
 
 def family(host: str) -> socket.AddressFamily:

@@ -26,6 +26,7 @@ MISTAKES = {
     "unknown engine": ("engine: gpt", "key \"engine\" is \"gpt\": Input should be 'vllm' or 'echo'"),
     "reserved name": ("served_name: auto", 'served_name cannot be "auto"'),
     "empty host": ("host: ''", 'key "host" is "": String should have at least 1 character'),
+    "host that is no name": ("host: höst", 'key "host" is "höst": String should match'),
     "a value of two lines": ('port: "a\\nb"', 'key "port" is "a b": Input should be a valid integer'),
     "a long value": (f"port: {'x' * 500}", f'is "{"x" * 97}...": Input'),
     "many mistakes": ("\n".join(f"key{n}: 1" for n in range(12)), "; 4 more"),

@@ -87,13 +87,12 @@ def test_a_port_in_use_is_named_once(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err == f"pointsman: {message}\n"
 
 
-@pytest.mark.parametrize("host", ["256.0.0.1", "é" * 70])
-def test_a_host_that_is_no_address_is_refused(host: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever the resolver makes of it."""
-    assert serve(ECHO, host=host, port=0) == 2
+def test_a_host_that_is_no_address_keeps_the_resolvers_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its errors are not the system's, so they have no text by number."""
+    assert serve(ECHO, host="256.0.0.1", port=0) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f'pointsman: cannot listen on "{host}:0" (')
-    assert "attempting" not in error and error.count("\n") == 1
+    assert error.startswith('pointsman: cannot listen on "256.0.0.1:0" (')
+    assert "attempting" not in error and "Unknown error" not in error and error.count("\n") == 1
 
 
 def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:

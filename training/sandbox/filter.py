@@ -42,7 +42,7 @@ TIME = """
     timer_create timer_settime timer_gettime timer_delete timer_getoverrun
 """
 SIGNALS = "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack"
-PAIRS = "shutdown getsockname getpeername getsockopt setsockopt"
+PAIRS = "shutdown getsockname getpeername getsockopt"
 # Where the flags stand; bytes out of band are a part of the kernel that nothing needs and that had holes.
 MESSAGES = {"recvfrom": 3, "sendto": 3, "recvmsg": 2, "sendmsg": 2}
 # Asked for in passing by libc or libraries that go on without: refused plainly.
@@ -50,6 +50,7 @@ PROBED = """
     kill tkill tgkill fork vfork execve execveat ptrace socket connect bind listen accept accept4
     symlink symlinkat link linkat chmod fchmod fchmodat chown fchown lchown fchownat mknod mknodat mount umount2 unshare
     setns setuid setgid setpriority setrlimit mlock mlock2 mlockall memfd_create utimensat utime utimes futimesat
+    setsockopt
 """
 CLONE_THREAD = 0x10000
 GET_NAME, SET_NAME, SET_VMA = 16, 15, 0x53564D41

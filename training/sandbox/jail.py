@@ -3,7 +3,8 @@
     full      namespaces + landlock + seccomp + rlimits: an own view of files (interpreter and libraries, read-only),
               processes, network, IPC; a scratch folder of limited size
     reduced   landlock + seccomp + rlimits: other files cannot be opened, but their names can be looked up; the scratch
-              folder lies in the machine's own temporary folder, each file in it limited
+              folder lies in the machine's own temporary folder, each file in it limited, its size looked at now and
+              then
 
 Below that nothing is run. Landlock and seccomp are put on by the processes themselves (inside/zygote.py), which report
 it before a program is read.
@@ -29,6 +30,8 @@ from training.sandbox.limits import Level, SandboxConfig
 
 NOBODY = 65534
 HERE = Path(__file__).parent
+# Where the sandbox's own code and the packages are in namespaces.
+MOUNTED = "/sandbox"
 START = "import sys; sys.path.insert(0, {!r}); from inside.zygote import main; main()"
 # What linked libraries and the standard library read beside the interpreter's own folder.
 SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache", "/etc/localtime")
@@ -45,7 +48,7 @@ class Jail:
     environment: dict[str, str]
     user: int | None
     scratch: str | None
-    readable: list[str]
+    libraries: list[str]
     packages: list[str]
     folder: str | None = None
 
@@ -80,9 +83,9 @@ def packages_of(config: SandboxConfig) -> list[str]:
     return [folder for folder in site.getsitepackages() if os.path.isdir(folder)] if config.preload else []
 
 
-def readable_paths() -> list[str]:
-    """What the interpreter reads while a program runs; of the packages, the zygote adds those that it imported."""
-    return [sysconfig.get_paths()["stdlib"], os.path.join(sys.base_prefix, "lib"), *SYSTEM]
+def library_folders() -> list[str]:
+    """Where the interpreter looks for its own modules, and for the libraries that they are linked to."""
+    return [sysconfig.get_paths()["stdlib"], os.path.join(sys.base_prefix, "lib")]
 
 
 def reachable(path: str) -> bool:
@@ -125,14 +128,17 @@ def full_jail(config: SandboxConfig) -> Jail:
     """The worker in namespaces of its own."""
     program, packages = bubblewrap(), packages_of(config)
     assert program is not None
-    shown = [sys.base_prefix, *packages, *(path for path in SYSTEM if os.path.exists(path)), str(HERE / "inside")]
+    shown = {path: path for path in (sys.base_prefix, *SYSTEM) if os.path.exists(path)}
+    # Not where they are, which may be below /tmp.
+    moved = {path: f"{MOUNTED}/packages-{number}" for number, path in enumerate(packages)}
+    shown |= moved | {str(HERE / "inside"): f"{MOUNTED}/inside"}
     command = [
         program, "--unshare-all", "--new-session", "--clearenv", "--cap-drop", "ALL", "--hostname", "sandbox",
         "--uid", str(NOBODY), "--gid", str(NOBODY), "--dev-bind", "/dev/null", "/dev/null",
         "--dev-bind", "/dev/urandom", "/dev/urandom",
     ]  # fmt: skip
-    for path in sorted(set(shown)):
-        command += ["--ro-bind", path, path]
+    for path, place in sorted(shown.items()):
+        command += ["--ro-bind", path, place]
     for path, target in LINKS:
         if not any(known.startswith(f"{path}/") for known in shown):
             command += ["--symlink", target, path]
@@ -142,9 +148,9 @@ def full_jail(config: SandboxConfig) -> Jail:
         command += ["--dir", "/tmp"]
     for name, value in environment(config, "/tmp").items():
         command += ["--setenv", name, value]
-    command += ["--chdir", "/tmp", "--remount-ro", "/", *python()]
-    user = plain_user([program, *shown])
-    return Jail("full", command, {}, user, "/tmp" if config.scratch else None, readable_paths(), packages)
+    command += ["--chdir", "/tmp", "--remount-ro", "/", *python(MOUNTED)]
+    user, scratch = plain_user([program, *shown]), "/tmp" if config.scratch else None
+    return Jail("full", command, {}, user, scratch, library_folders(), list(moved.values()))
 
 
 def reduced_jail(config: SandboxConfig) -> Jail:
@@ -152,9 +158,9 @@ def reduced_jail(config: SandboxConfig) -> Jail:
     packages = packages_of(config)
     user = plain_user([sys.base_prefix, *packages, str(HERE / "inside")])
     folder = made_folder(user)
-    command, names = python(), environment(config, folder)
+    command, names = python(str(HERE)), environment(config, folder)
     scratch = folder if config.scratch else None
-    return Jail("reduced", command, names, user, scratch, readable_paths(), packages, folder)
+    return Jail("reduced", command, names, user, scratch, library_folders(), packages, folder)
 
 
 def made_folder(user: int | None, parent: str | None = None) -> str:
@@ -165,9 +171,9 @@ def made_folder(user: int | None, parent: str | None = None) -> str:
     return folder
 
 
-def python() -> list[str]:
-    """The zygote's command line: isolated, without site packages."""
-    return [interpreter(), "-I", "-S", "-B", "-c", START.format(str(HERE))]
+def python(folder: str) -> list[str]:
+    """The zygote's command line, its code in a folder: isolated, without site packages."""
+    return [interpreter(), "-I", "-S", "-B", "-c", START.format(folder)]
 
 
 def environment(config: SandboxConfig, folder: str) -> dict[str, str]:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from training.sandbox.errors import WorkerLost
-from training.sandbox.jail import Jail
+from training.sandbox.inside.scratch import overfull
+from training.sandbox.jail import SYSTEM, Jail
 from training.sandbox.limits import Limits, SandboxConfig
 from training.sandbox.verdict import Program, Status, Verdict
 
@@ -30,6 +31,8 @@ START_S = 30.0
 END_S = 10.0
 # However long it waits for a core: past this many times the limit the machine is too busy to tell.
 STARVED = 10
+# How often a run is looked at for what no limit of the kernel holds everywhere: threads, and files together.
+LOOK_S = 0.1
 VERDICT_BYTES = 1 << 16
 
 
@@ -47,6 +50,7 @@ class Worker:
 
     def __init__(self, jail: Jail, config: SandboxConfig, compiled: bytes) -> None:
         self._jail = jail = jail.own()
+        self._scratch_bytes = config.scratch_mib << 20
         self.spent = False
         self._control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(START_S)
@@ -57,8 +61,8 @@ class Worker:
         )  # fmt: skip
         inner.close()
         setup = {
-            "filter": compiled.hex(), "readable": jail.readable, "scratch": jail.scratch,
-            "packages": jail.packages, "preload": config.preload,
+            "level": jail.level, "filter": compiled.hex(), "scratch": jail.scratch, "readable": SYSTEM,
+            "libraries": jail.libraries, "packages": jail.packages, "preload": config.preload,
         }  # fmt: skip
         try:
             self._send(setup)
@@ -87,7 +91,7 @@ class Worker:
             self._send({"do": "candidate", **message}, [code, candidate_end, output, stdin])
             self._send({"do": "judge", **message}, [check, judge_end, report])
             theirs.close()
-            late = self._wait(verdict, started, limits.wall_s)
+            late = self._wait(verdict, started, limits)
             said = {} if late else read_verdict(verdict)
             self._send({"do": "end"})
             ended = {name: Ended(*facts) for name, facts in self._receive().items()}
@@ -110,24 +114,37 @@ class Worker:
             return False
         return True
 
-    def _wait(self, verdict: int, started: float, wall_s: float) -> str:
-        """Wait for the judge; returns why there is no verdict: "" there is one, "late", or "starved"."""
-        deadline = started + wall_s
+    def _wait(self, verdict: int, started: float, limits: Limits) -> str:
+        """Wait for the judge; returns why there is no verdict ("" there is one): late, starved, threads or files."""
+        deadline = started + limits.wall_s
         while True:
-            ready = readable([verdict, self._control.fileno()], max(0.0, deadline - time.monotonic()))
+            left = max(0.0, deadline - time.monotonic())
+            ready = readable([verdict, self._control.fileno()], min(left, LOOK_S))
             if verdict in ready:
                 return ""
             if ready:
                 raise WorkerLost("a sandbox worker died during a run")
-            waited = self._waited_s()
-            if started + wall_s + waited <= time.monotonic() + 0.01:
+            if excess := self._excess(limits):
+                return excess
+            if left > LOOK_S:
+                continue
+            deadline = started + limits.wall_s + self._waited_s()
+            if deadline <= time.monotonic() + 0.01:
                 return "late"
-            if time.monotonic() - started > STARVED * wall_s:
+            if time.monotonic() - started > STARVED * limits.wall_s:
                 return "starved"
-            deadline = started + wall_s + waited
+
+    def _excess(self, limits: Limits) -> str:
+        """What the run has too much of at the moment."""
+        for pid in leaves(self._process.pid):
+            with suppress(OSError):
+                if len(os.listdir(f"/proc/{pid}/task")) > limits.threads:
+                    return "threads"
+        folder = self._jail.scratch if self._jail.folder else None
+        return "files" if folder and overfull(folder, self._scratch_bytes) else ""
 
     def _waited_s(self) -> float:
-        """How long the run's processes were ready to run but got no core, in seconds; 0 where the kernel does not say."""
+        """Seconds that the run's processes were ready to run but got no core; 0 where the kernel does not say."""
         waits = [0.0]
         for pid in leaves(self._process.pid):
             with suppress(OSError, IndexError):
@@ -211,6 +228,9 @@ def leaves(root: int) -> list[int]:
     return found
 
 
+EXCESSES: dict[str, Status] = {"threads": "error", "files": "output_limit"}
+
+
 def settle(
     said: dict[str, Any], ended: dict[str, Ended], late: str, calls: int, written: int, limits: Limits
 ) -> tuple[Status, str]:
@@ -220,6 +240,8 @@ def settle(
     no program shall be able to choose that it does not count.
     """
     process, judge, detail = ended["candidate"], ended["judge"], str(said.get("detail", ""))
+    if late in EXCESSES:
+        return EXCESSES[late], f"more {late} than the sandbox allows"
     if late == "starved":
         return "infrastructure_error", f"the machine gave it no core for {STARVED * limits.wall_s:g} s"
     if late or "status" not in said:
@@ -273,7 +295,8 @@ def settle_raised(said: dict[str, Any], limits: Limits, detail: str) -> tuple[St
 
 
 def way(status: int) -> str:
-    """A wait status in words."""
+    """A wait status in words; most real-time signals have no name."""
     if os.WIFSIGNALED(status):
-        return f"signal {signal.Signals(os.WTERMSIG(status)).name}"
+        number = os.WTERMSIG(status)
+        return f"signal {signal.Signals(number).name if number in set(signal.Signals) else number}"
     return f"exit status {os.WEXITSTATUS(status)}"

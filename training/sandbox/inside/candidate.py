@@ -49,7 +49,7 @@ def respond(namespace: dict[str, Any], request: dict[str, Any]) -> dict[str, Any
         changed = {
             str(number): after
             for number, (argument, before) in enumerate(zip(arguments, request["arguments"], strict=True))
-            if isinstance(argument, list | dict | set) and (after := wire.encode(argument)) != before
+            if isinstance(argument, wire.CHANGEABLE) and (after := wire.encode(argument)) != before
         }
     except BaseException as error:  # see above
         return raised(error)

@@ -41,6 +41,8 @@ class Candidate:
             message = wire.receive(self.channel)
         except (wire.Malformed, MemoryError) as error:
             raise self.lost(f"sent what is no answer ({str(error)[:100]})") from None
+        except OSError:  # it ended with calls unread
+            raise self.lost("ended") from None
         if not isinstance(message, dict):
             raise self.lost("ended" if message is None else "sent what is no answer")
         return message
@@ -104,13 +106,14 @@ def opaque(data: Any) -> Iterator[str]:
 
 def replace(argument: Any, changed: Any) -> None:
     """Give an argument of ours the contents that the candidate left in its own."""
-    if type(argument) is not type(changed):
+    kind = next(kind for kind in wire.CHANGEABLE if isinstance(argument, kind))
+    if not isinstance(changed, kind):
         raise TypeError("changed into another type")
-    if isinstance(argument, list):
-        argument[:] = changed
-    else:
-        argument.clear()
+    argument.clear()
+    if kind in (dict, set):
         argument.update(changed)
+    else:
+        argument.extend(changed)
 
 
 class Raised(Exception):
@@ -218,8 +221,12 @@ def verdict_of(error: BaseException, test: str, candidate: Candidate) -> dict[st
     reply = getattr(error, "reply", None)
     if reply is not None:
         return raised(reply)
-    if not candidate.calls or isinstance(error, SystemExit | KeyboardInterrupt):
-        return {"status": "infrastructure", "detail": f"the check does not run: {type(error).__name__}: {error}"[:500]}
+    left = isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and not error.code)
+    if not candidate.calls or left:
+        return {
+            "status": "infrastructure",
+            "detail": f"the check does not run: {type(error).__name__}: {worded(error)}",
+        }
     lines = test.splitlines()
     walked = traceback.walk_tb(error.__traceback__)
     places = [number for frame, number in walked if frame.f_code.co_filename == "test.py" and number]
@@ -227,8 +234,16 @@ def verdict_of(error: BaseException, test: str, candidate: Candidate) -> dict[st
     texts = [lines[number - 1].strip() for number in places if number <= len(lines)]
     asserting = [text for text in texts if text.startswith("assert")] or texts
     where = asserting[-1][:300] if asserting else ""
-    what = "" if isinstance(error, AssertionError) and not str(error) else f"{type(error).__name__}: {error}"[:300]
+    what = "" if isinstance(error, AssertionError) and not worded(error) else f"{type(error).__name__}: {worded(error)}"
     return {"status": "failed", "detail": f"{where}  # {what}" if what else where}
+
+
+def worded(error: BaseException) -> str:
+    """An exception's text; none where it holds a value that has none, such as a number of too many digits."""
+    try:
+        return str(error)[:300]
+    except Exception:
+        return ""
 
 
 def raised(reply: dict[str, Any]) -> dict[str, Any]:
@@ -247,6 +262,8 @@ def main(order: int, channel: int, report: int) -> None:
         verdict = judge(json.loads(text), candidate)
     except Gone:
         verdict = {"status": "gone", "detail": candidate.gone}
+    except MemoryError:  # also for saying so; what took it is gone now
+        verdict = {"status": "failed" if candidate.calls else "infrastructure", "detail": "MemoryError in the check"}
     except BaseException as error:
         verdict = {"status": "infrastructure", "detail": f"the judge failed: {type(error).__name__}: {error}"[:500]}
     os.write(report, json.dumps({**verdict, "detail": verdict["detail"][:1000]}).encode())

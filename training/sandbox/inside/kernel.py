@@ -73,15 +73,16 @@ def landlock_version() -> int:
         raise
 
 
-def make_ruleset(readable: list[str], writable: list[str], scratch: str | None) -> int:
+def make_ruleset(readable: list[str], listable: list[str], writable: list[str], scratch: str | None) -> int:
     """A landlock ruleset: nothing but these paths, no network, no signals to processes outside. Its descriptor."""
     version = landlock_version()
     handled = RIGHTS[min(version, 5)]
     attributes = RulesetAttributes(handled, 0b11 if version >= 4 else 0, 0b11 if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     ruleset = call(SYS_landlock_create, ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint32(0))
-    rules = [(path, READ) for path in readable] + [(path, READ_FILE | WRITE_FILE) for path in writable]
-    for path, rights in [*rules, *([(scratch, SCRATCH)] if scratch else [])]:
+    rules = [(path, READ) for path in readable] + [(path, READ_DIR) for path in listable]
+    rules += [(path, READ_FILE | WRITE_FILE) for path in writable] + ([(scratch, SCRATCH)] if scratch else [])
+    for path, rights in rules:
         if not os.path.exists(path):
             continue
         parent = os.open(path, os.O_PATH | os.O_CLOEXEC)

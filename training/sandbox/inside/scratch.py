@@ -1,7 +1,12 @@
-"""Empties the folder that programs write to, whatever they left there: deep, unreadable, or badly named."""
+"""The folder that programs write to: empties it whatever they left there, tells when they write too much.
+
+What they leave may be deep, unreadable, badly named, or without end.
+"""
 
 import itertools
 import os
+
+FILES = 10_000
 
 
 def empty(folder: str) -> None:
@@ -26,3 +31,23 @@ def delete_files(folder: str) -> list[str]:
             else:
                 os.unlink(entry.path)
     return folders
+
+
+def overfull(folder: str, size: int) -> bool:
+    """Whether a folder holds more than `size` bytes, more than FILES files, or what cannot be seen from outside."""
+    folders, files = [folder], 0
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    files += 1
+                    size -= entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    if size < 0 or files > FILES:
+                        return True
+        except FileNotFoundError:  # it is being written to
+            continue
+        except OSError:
+            return True
+    return False

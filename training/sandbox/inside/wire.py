@@ -21,6 +21,8 @@ DEPTH = 200
 ITEMS = 1_000_000
 HEADER = struct.Struct("<I")
 SMALL = 1 << 63
+# What a call may change of what it is given.
+CHANGEABLE = (list, dict, set, collections.deque)
 
 
 class NotPlain(Exception):

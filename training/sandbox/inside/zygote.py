@@ -26,10 +26,13 @@ class Zygote:
 
     def __init__(self, setup: dict[str, Any]) -> None:
         self.scratch: str | None = setup["scratch"]
+        # Without namespaces the kernel counts what the user runs on the whole machine, the trainer's own threads too.
+        self.counted = setup["level"] == "full"
         self.null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         # Linked libraries and zone data are read while a program runs; nothing else of the system is.
-        readable = [*setup["readable"], *imported(setup["packages"])]
-        self.ruleset = kernel.make_ruleset(readable, ["/dev/null"], self.scratch)
+        libraries = setup["libraries"]
+        readable = [*setup["readable"], *own_files(*libraries), *imported(setup["packages"])]
+        self.ruleset = kernel.make_ruleset(readable, libraries, ["/dev/null"], self.scratch)
         self.filter = kernel.make_filter(bytes.fromhex(setup["filter"]))
         self.children: dict[str, int] = {}
 
@@ -72,8 +75,8 @@ class Zygote:
             (resource.RLIMIT_AS, (memory_mib * MIB, memory_mib * MIB)),
             (resource.RLIMIT_FSIZE, (limits["file_mib"] * MIB, limits["file_mib"] * MIB)),
             (resource.RLIMIT_NOFILE, (limits["open_files"], limits["open_files"])),
-            (resource.RLIMIT_NPROC, (limits["threads"], limits["threads"])),
             (resource.RLIMIT_CORE, (0, 0)),
+            *([(resource.RLIMIT_NPROC, (limits["threads"], limits["threads"]))] if self.counted else []),
         ):
             resource.setrlimit(what, amount)
         kernel.restrict(self.ruleset)
@@ -103,15 +106,24 @@ def receive(control: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
 
 
 def warm(modules: list[str]) -> None:
-    """Import what programs will, and compile once, so that every fork has it; refuses modules that start threads."""
+    """Import what programs will, and compile once, so that every fork has it.
+
+    A fork has none of the threads that a module starts when it is imported. polars and numpy start such threads, which
+    only look after memory, and do without.
+    """
     for module in modules:
         importlib.import_module(module)
     exec(compile("import math, re, typing, collections, functools, itertools, heapq, string, bisect", "warm", "exec"))
-    tasks = "/proc/self/task"
-    if os.path.isdir(tasks) and len(os.listdir(tasks)) > 1:
-        raise RuntimeError(f'preloading "{", ".join(modules)}" starts threads: a fork would lose them')
     gc.collect()
     gc.freeze()
+
+
+def own_files(modules: str, libraries: str) -> list[str]:
+    """What the interpreter brought along: not the packages that were installed into it, which may be benchmarks."""
+    if not os.path.isdir(libraries):
+        return []
+    found = [entry.path for entry in os.scandir(modules) if not entry.name.endswith("-packages")]
+    return found + [entry.path for entry in os.scandir(libraries) if ".so" in entry.name]
 
 
 def imported(folders: list[str]) -> list[str]:
