@@ -109,7 +109,9 @@ def main() -> None:
     print(f"isolation {isolation}; a worker starts in {statistics.median(starts):.0f} ms")
     for name, rows in results.items():
         middle = {key: statistics.median(row[key] for row in rows) for key in ("per_s", "median_ms", "p95_ms")}
-        print(f"{name:26} {middle['per_s']:7.1f}/s  median {middle['median_ms']:6.2f} ms  p95 {middle['p95_ms']:6.2f} ms")
+        print(
+            f"{name:26} {middle['per_s']:7.1f}/s  median {middle['median_ms']:6.2f} ms  p95 {middle['p95_ms']:6.2f} ms"
+        )
 
 
 if __name__ == "__main__":

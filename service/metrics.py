@@ -31,7 +31,7 @@ class Metrics:
         )
         self.gate_failures = Counter(
             "pointsman_gate_failures",
-            "Decisions that are base because the gate or an adapter failed.",
+            "What failed in the gate: decisions that are base for it, specialists left out (specialist_error).",
             ["reason"],
             registry=self.registry,
         )

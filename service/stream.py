@@ -41,7 +41,8 @@ async def relay(
                 yield event
     except TimeoutError:
         trace.failed_in_stream(AnswerTimeout.status)
-        yield sse(AnswerTimeout("the answer took longer than the service allows: ask for fewer tokens").body())
+        late = AnswerTimeout("the answer took longer than limits.request_s allows: ask for fewer tokens, or raise it")
+        yield sse(late.body())
         yield DONE
     except Exception:
         logger.exception("request %s failed in mid-stream", trace.request_id)

@@ -19,6 +19,8 @@ Kind = Literal["containment", "resource", "reward"]
 Alone = Literal["yes", "maybe", "no"]
 
 SHORT = Limits(cpu_s=1, wall_s=3, memory_mib=256, output_kib=64)
+# For what ends by its CPU time, on a busy machine too: the program's, or the check's.
+BUSY = SHORT.model_copy(update={"wall_s": 30, "judge_cpu_s": 1})
 WRONG: tuple[Status, ...] = ("failed", "error", "timeout", "memory", "output_limit", "refused")
 
 SQUARES = """
@@ -53,7 +55,7 @@ class Attack:
     """A program, the check it is held against, and the verdicts that may be said of it.
 
     `alone` says whether it succeeds where nothing holds it: "yes", or as the machine allows ("maybe"). `before` runs
-    earlier on the same worker. `as_root` is false when it is stopped only by what the kernel does not ask of root.
+    earlier on the same worker.
     """
 
     id: str
@@ -64,4 +66,3 @@ class Attack:
     limits: Limits = SHORT
     alone: Alone = "no"
     before: str = ""
-    as_root: bool = True

@@ -1,17 +1,15 @@
 """Programs that use up what the machine has, or get in the way of the worker or of the trainer."""
 
-from tests.training.sandbox.attack import FORGE, LIBC, RIGHT, SHORT, SQUARES, WRONG, Attack
+from tests.training.sandbox.attack import BUSY, FORGE, LIBC, RIGHT, SHORT, SQUARES, WRONG, Attack
 from training.sandbox import Limits
 from training.sandbox.verdict import Status
 
 RESOURCES: list[Attack] = []
 
 
-def bounded(
-    name: str, solution: str, *may: Status, test: str = SQUARES, limits: Limits = SHORT, as_root: bool = True
-) -> None:
+def bounded(name: str, solution: str, *may: Status, test: str = SQUARES, limits: Limits = SHORT) -> None:
     """An attack on the machine, and the verdicts it may end with."""
-    RESOURCES.append(Attack(name, "resource", solution, may, test, limits, as_root=as_root))
+    RESOURCES.append(Attack(name, "resource", solution, may, test, limits))
 
 
 STATUSES: tuple[Status, ...] = ("passed", *WRONG)
@@ -54,7 +52,7 @@ for _ in range(8):
     + RIGHT,
     "refused",
 )
-bounded("r05_cpu_spin", "while True:\n    pass", "timeout")
+bounded("r05_cpu_spin", "while True:\n    pass", "timeout", limits=BUSY)
 bounded(
     "r06_output_flood",
     "import sys\nfor _ in range(256):\n    sys.stdout.write('x' * (1 << 20))" + RIGHT,
@@ -93,10 +91,11 @@ while True:
     pass
 """,
     "timeout",
+    limits=BUSY,
 )
 bounded("r11_recursion", "def f(x):\n    return f(x)", "error")
-bounded("r12_huge_int", "def f(x):\n    return 9 ** 9 ** 9", "timeout", "memory")
-bounded("r13_regex_dos", "import re\ndef f(x):\n    return re.match('(a+)+$', 'a' * 64 + 'b')", "timeout")
+bounded("r12_huge_int", "def f(x):\n    return 9 ** 9 ** 9", "timeout", "memory", limits=BUSY)
+bounded("r13_regex_dos", "import re\ndef f(x):\n    return re.match('(a+)+$', 'a' * 64 + 'b')", "timeout", limits=BUSY)
 bounded("r14_fd_bomb", "kept = [open('/dev/null') for _ in range(5000)]" + RIGHT, "error")
 bounded("r15_return_bomb", "def f(x):\n    return 'x' * (100 << 20)", "error", "memory")
 bounded("r16_sleep_then_ok", "import time\ndef f(x):\n    time.sleep(60)\n    return x * x", "timeout")
@@ -136,6 +135,7 @@ open(b"hidden/\\xff\\n/" + b"n" * 255, "w").close()
 """
     + RIGHT,
     "passed",
+    "output_limit",
 )
 TIMER = (
     LIBC
@@ -173,6 +173,7 @@ while time.process_time() < 1.4:
 """
     + RIGHT,
     "timeout",
+    limits=BUSY,
 )
 
 # On the judge, by way of what is returned.
@@ -185,16 +186,24 @@ items = [{"t": "int", "v": hex(number * ((1 << 61) - 1))} for number in range(40
 forge({"loaded": True}, {"value": {"t": "set", "v": items}, "changed": {}})
 """,
     "timeout",
+    limits=BUSY,
 )
 bounded(
     "r32_many_small_things",
     FORGE + """forge({"loaded": True}, b'{"changed": {}, "value": [' + b"[]," * (4 << 20) + b"[]]}")""",
     "error",
     "failed",
+    "timeout",
     limits=SHORT.model_copy(update={"judge_memory_mib": 256}),
 )
 bounded("r33_endless_list", "def f(x):\n    return range(1 << 40)", "failed", test=FIRST.format("list(candidate(2))"))
-bounded("r34_endless_sum", "def f(x):\n    return range(1 << 40)", "timeout", test=FIRST.format("sum(candidate(2))"))
+bounded(
+    "r34_endless_sum",
+    "def f(x):\n    return range(1 << 40)",
+    "timeout",
+    test=FIRST.format("sum(candidate(2))"),
+    limits=BUSY,
+)
 bounded("r35_endless_iterator", "import itertools\ndef f(x):\n    return itertools.count()", "error", "timeout")
 bounded(
     "r36_frame_of_4_gib",

@@ -21,6 +21,7 @@ from tests.training.sandbox.attacks import ATTACKS
 from tests.training.sandbox.world import SECRET, World, world
 from training.sandbox import Program, Sandbox, SandboxConfig, Verdict
 from training.sandbox.jail import NOBODY, Jail, full_jail, interpreter, namespaces_work, reachable, reduced_jail
+from training.sandbox.worker import STARVED
 
 # An interpreter that any user may start, where the one of these tests lies in a closed folder.
 COMMON = "/usr/bin/python3"
@@ -42,7 +43,7 @@ def jail_of(level: str, user: str) -> Jail:
         number = NOBODY
         if jail.user is None:
             jail = with_common_interpreter(jail)
-    if jail.folder:
+    if jail.folder and os.geteuid() == 0:
         owner = os.geteuid() if number is None else number
         os.chown(jail.folder, owner, owner)
     return replace(jail, user=number)
@@ -63,7 +64,7 @@ def with_common_interpreter(jail: Jail) -> Jail:
 class Assault:
     """What came of all attacks on one sandbox."""
 
-    user: str
+    busy: bool
     verdicts: dict[str, Verdict]
     beside: dict[str, Verdict]
     after: list[Verdict]
@@ -74,7 +75,7 @@ class Assault:
 @pytest.fixture(scope="module", params=["full-own", "full-plain", "reduced-own", "reduced-plain"])
 def assault(request: pytest.FixtureRequest) -> Iterator[Assault]:
     level, user = request.param.split("-")
-    jail = jail_of(level, user)
+    jail, busy = jail_of(level, user), os.getloadavg()[0] > len(os.sched_getaffinity(0))
     os.environ["POINTSMAN_SECRET"] = SECRET
     with ExitStack() as stack:
         stack.callback(os.environ.pop, "POINTSMAN_SECRET")
@@ -83,19 +84,21 @@ def assault(request: pytest.FixtureRequest) -> Iterator[Assault]:
         pool = stack.enter_context(ThreadPoolExecutor(sandbox.workers))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         verdicts, beside = {}, {}
-        pairs = pool.map(lambda attack: (attack.id, *run_beside(sandbox, around, attack)), ATTACKS)
-        for name, verdict, right in pairs:
-            verdicts[name], beside[name] = verdict, right
+        at_once = [attack for attack in ATTACKS if not attack.before]
+        in_turn = [attack for attack in ATTACKS if attack.before]
+        for run, attacks in ((pool.map, at_once), (map, in_turn)):
+            for name, verdict, right in run(lambda attack: (attack.id, *run_beside(sandbox, around, attack)), attacks):
+                verdicts[name], beside[name] = verdict, right
         after = list(sandbox.run_all([CORRECT] * 2 * sandbox.workers))
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        yield Assault(user, verdicts, beside, after, around.touched(), grown)
+        yield Assault(busy, verdicts, beside, after, around.touched(), grown)
 
 
 def run_beside(sandbox: Sandbox, around: World, attack: Attack) -> tuple[Verdict, Verdict]:
     """The verdicts on an attack and on a right solution after it."""
     program = Program(around.fill(attack.solution), attack.test, "f")
     if attack.before:
-        # Once for each worker, so that whichever runs the attack has run this.
+        # Once on each worker, as they take turns: whichever runs the attack has run this.
         for _ in range(sandbox.workers):
             sandbox.run(replace(program, solution=around.fill(attack.before)), attack.limits)
     return sandbox.run(program, attack.limits), sandbox.run(CORRECT)
@@ -104,12 +107,14 @@ def run_beside(sandbox: Sandbox, around: World, attack: Attack) -> tuple[Verdict
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
 def test_an_attack_ends_as_it_may(assault: Assault, attack: Attack) -> None:
     """A contained program says that it was stopped; the others get a verdict that they cannot choose."""
-    if assault.user == "own" and os.geteuid() == 0 and not attack.as_root:
-        pytest.skip("the kernel does not hold root to this limit")
     verdict = assault.verdicts[attack.id]
+    if verdict.detail.startswith("the machine gave it no core"):
+        pytest.skip("the machine is too busy to tell")
     assert verdict.status in attack.may, verdict
-    assert verdict.wall_s < attack.limits.wall_s + MARGIN_S
-    assert verdict.detail.encode() is not None and len(verdict.stdout) <= attack.limits.output_kib << 10
+    # Time in which it got no core is not held against it, up to a multiple of the limit.
+    assert verdict.wall_s < attack.limits.wall_s * (STARVED if assault.busy else 1) + MARGIN_S
+    (verdict.detail + verdict.stdout).encode()  # both can be written down
+    assert len(verdict.stdout) <= attack.limits.output_kib << 10
     assert assault.beside[attack.id].passed, assault.beside[attack.id]
 
 
@@ -150,7 +155,7 @@ def test_nothing_of_a_sandbox_is_left_on_the_disk() -> None:
     assert jail.folder is not None
     left = "import os\nos.makedirs('a/b')\nos.mkdir('a/closed', 0o300)\nopen('a/closed/file', 'w').close()" + RIGHT
     with Sandbox(CONFIG, jail) as sandbox:
-        assert sandbox.run(Program(left, SQUARES, "f")).passed
+        assert sandbox.run(Program(left, SQUARES, "f")).counts
     assert not Path(jail.folder).exists()
 
 
