@@ -75,7 +75,7 @@ def plain(program: Program) -> bool:
         resource.setrlimit(resource.RLIMIT_AS, (limits.memory_mib << 20,) * 2)
 
     command = [sys.executable, "-I", "-S", "-c", text]
-    return subprocess.run(command, preexec_fn=bound, env={}, capture_output=True).returncode == 0  # noqa: PLW1509
+    return subprocess.run(command, preexec_fn=bound, env={}, capture_output=True).returncode == 0
 
 
 def main() -> None:

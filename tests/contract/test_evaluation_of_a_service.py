@@ -115,5 +115,5 @@ def test_a_service_that_refuses_ends_the_run_with_its_message(config: Path) -> N
 def test_a_service_that_is_not_there_ends_the_run(config: Path, service: str) -> None:
     """Never counted as failed items."""
     config.write_text(config.read_text().replace(service, "http://127.0.0.1:9"))
-    with pytest.raises(ServiceError, match="http://127.0.0.1:9.*make serve"):
+    with pytest.raises(ServiceError, match=r"http://127\.0\.0\.1:9.*make serve"):
         evaluate.main(config)

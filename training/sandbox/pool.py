@@ -23,8 +23,8 @@ class Sandbox:
     The jail is the most closed one that the machine allows, unless one is given.
     """
 
-    def __init__(self, config: SandboxConfig = SandboxConfig(), jail: Jail | None = None) -> None:
-        self._config = config
+    def __init__(self, config: SandboxConfig | None = None, jail: Jail | None = None) -> None:
+        self._config = config = config or SandboxConfig()
         self._compiled = compiled_filter()
         self._jail = jail or make_jail(config)
         self.workers = config.workers or len(os.sched_getaffinity(0))

@@ -54,10 +54,10 @@ class Worker:
         self.spent = False
         self._control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(START_S)
-        self._process = subprocess.Popen(
+        groups: list[int] | None = None if jail.user is None else []
+        self._process = subprocess.Popen(  # type: ignore[call-overload]  # its stubs take no socket
             jail.command, env=jail.environment, stdin=inner, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True, cwd=jail.folder or "/", user=jail.user,
-            group=jail.user, extra_groups=None if jail.user is None else [],
+            start_new_session=True, cwd=jail.folder or "/", user=jail.user, group=jail.user, extra_groups=groups,
         )  # fmt: skip
         inner.close()
         setup = {

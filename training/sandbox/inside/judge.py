@@ -11,7 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 from . import wire
@@ -199,7 +199,7 @@ def judge(order: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
     try:
         exec(test, namespace)
         check = namespace.get("check")
-        if getattr(check, "__code__", None) is not None and check.__code__.co_filename == "test.py":
+        if isinstance(check, FunctionType) and check.__code__.co_filename == "test.py":
             check(namespace[entry])
     except BaseException as error:  # a check may end in any way; only one of them is a pass
         return verdict_of(error, order["test"], candidate)

@@ -5,6 +5,7 @@ the forked process opens), and so stays clean: what it forks knows nothing of th
 """
 
 import array
+import ctypes
 import gc
 import importlib
 import json
@@ -15,7 +16,7 @@ import socket
 import sys
 from typing import Any
 
-from . import candidate, judge, kernel, scratch
+from . import candidate, judge, kernel, scratch, wire
 
 MIB = 1 << 20
 UNARMED = 97
@@ -46,9 +47,9 @@ class Zygote:
             os.dup2(output, 1)
             os.dup2(output, 2)
             self.close_in(limits, [code, channel], limits["cpu_s"], limits["memory_mib"])
-            candidate.wire.send(channel, {"armed": True})
+            wire.send(channel, {"armed": True})
         except BaseException as error:
-            candidate.wire.send(channel, {"armed": f"{type(error).__name__}: {error}"})
+            wire.send(channel, {"armed": f"{type(error).__name__}: {error}"})
             os._exit(UNARMED)
         candidate.main(code, channel)
 
@@ -68,7 +69,7 @@ class Zygote:
 
     def close_in(self, limits: dict[str, Any], kept: list[int], cpu_s: int, memory_mib: int) -> None:
         """Limits, then landlock, then the filter, which forbids changing any of them; none outlives the zygote."""
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, kernel.ctypes.c_ulong(signal.SIGKILL))
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
         kernel.keep_descriptors([*kept, self.ruleset])
         for what, amount in (
             (resource.RLIMIT_CPU, (cpu_s, cpu_s + 1)),
@@ -144,7 +145,7 @@ def main() -> None:
     assert setup is not None
     try:
         sys.path[:0] = setup["packages"]
-        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, kernel.ctypes.c_ulong(1))
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1))
         kernel.drop_capabilities()
         warm(setup["preload"])
         zygote = Zygote(setup)
@@ -153,8 +154,10 @@ def main() -> None:
         return
     control.send(json.dumps({"landlock": kernel.landlock_version(), "uid": os.getuid()}).encode())
     try:
-        while (order := receive(control))[0] is not None:
-            message, descriptors = order
+        while True:
+            message, descriptors = receive(control)
+            if message is None:
+                return
             if message["do"] == "candidate":
                 zygote.fork_candidate(message["limits"], *descriptors)
             elif message["do"] == "judge":
