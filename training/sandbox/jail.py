@@ -95,7 +95,18 @@ def reachable(path: str) -> bool:
 
 def plain_user(paths: list[str]) -> int | None:
     """The user to become, where the caller is root and that user could still start the interpreter."""
-    return NOBODY if os.geteuid() == 0 and all(reachable(path) for path in paths) else None
+    return NOBODY if os.geteuid() == 0 and exists(NOBODY) and all(reachable(path) for path in paths) else None
+
+
+def exists(user: int) -> bool:
+    """Whether root may become this user here: in a user namespace there may be no other than root itself."""
+    try:
+        lines = Path("/proc/self/uid_map").read_text().splitlines()
+        groups = Path("/proc/self/setgroups").read_text().strip()
+    except FileNotFoundError:  # a kernel without user namespaces
+        return True
+    ranges = [[int(number) for number in line.split()] for line in lines]
+    return groups == "allow" and any(first <= user < first + count for first, _, count in ranges)
 
 
 @cache

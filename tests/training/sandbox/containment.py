@@ -130,7 +130,7 @@ def attack():
     pid = os.fork()
     if pid == 0:
         os.setsid()
-        time.sleep(2)
+        time.sleep(0.5)
         os._exit(0)
     return pid
 """,

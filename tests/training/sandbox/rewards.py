@@ -34,7 +34,7 @@ cheat(
 )
 cheat(
     "w22_hang_child_keeps_pipe",
-    "import os, time\nif os.fork() == 0:\n    time.sleep(2)\n    os._exit(0)\nos._exit(0)",
+    "import os, time\nif os.fork() == 0:\n    time.sleep(0.5)\n    os._exit(0)\nos._exit(0)",
     alone="yes",
 )
 CATCHES_ALL = """

