@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from index.bundle import BaseFacts, base_facts, file_facts, load_bundle, write_manifest
-from index.calibrate import calibrate
+from index.calibrate import Calibration, calibrate
 from index.documents import Document
 from index.errors import BundleError
 from index.store import Index, make_index
@@ -63,6 +64,12 @@ def seal(folder: Path, base: BaseFacts, **changes: object) -> None:
     write_manifest(folder, facts | changes)
 
 
+@cache
+def calibration() -> Calibration:
+    """A true one, made once."""
+    return calibrate(examples(100, 3.0), ("top",), alpha=0.1, delta=0.1, labels="domain", probability_of="x")
+
+
 @pytest.fixture
 def base(tmp_path: Path) -> BaseFacts:
     return base_facts(write_base(tmp_path / "base"))
@@ -73,9 +80,7 @@ def bundle(tmp_path: Path, index: Index, base: BaseFacts) -> Path:
     folder = tmp_path / "toy"
     write_adapter(folder / "adapter")
     index.save(folder / "index")
-    rows = [type(e)(e.query, {"top": e.features["top"]}, e.label) for e in examples(100, 3.0)]
-    calibration = calibrate(rows, ("top",), alpha=0.1, delta=0.1, labels="domain", probability_of="x")
-    (folder / "calibration.json").write_text(calibration.model_dump_json())
+    (folder / "calibration.json").write_text(calibration().model_dump_json())
     seal(folder, base)
     return folder
 

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def examples(n: int, shift: float, seed: int = 0) -> list[Example]:
     ]
 
 
+@cache
 def fitted(n: int = 400, shift: float = 3.0) -> Calibration:
     """A calibration on separable queries."""
     rows = examples(n, shift)
