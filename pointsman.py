@@ -141,8 +141,8 @@ def make_parser() -> Parser:
     command.add_argument("solution", type=Path, metavar="SOLUTION", help="file of the program")
     command.add_argument("--test", type=Path, required=True, help="file of the check")
     command.add_argument("--entry-point", required=True, metavar="NAME", help="function that the check is given")
-    command.add_argument("--cpu-s", type=int, default=5, help="CPU time, in seconds (default: %(default)s)")
-    command.add_argument("--memory-mib", type=int, default=512, help="address space (default: %(default)s)")
+    command.add_argument("--cpu-s", type=positive, default=5, help="CPU time, in seconds (default: %(default)s)")
+    command.add_argument("--memory-mib", type=memory_mib, default=512, help="address space (default: %(default)s)")
     command.add_argument("--json", action="store_true", help="one line of JSON, for programs")
 
     config_of(add(commands, "evaluate", evaluate, "pass rates by execution against a running service"))
@@ -157,6 +157,20 @@ def add(commands: Commands, name: str, command: Command, purpose: str) -> Parser
     parser = commands.add_parser(name, help=purpose, description=purpose)
     parser.set_defaults(command=command)
     return parser
+
+
+def positive(text: str) -> int:
+    """A whole number above 0; argparse makes a ValueError a refusal that quotes the value."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
+def memory_mib(text: str) -> int:
+    """Enough memory for an interpreter."""
+    if (number := int(text)) < 32:
+        raise argparse.ArgumentTypeError(f'"{text}" is less than 32, which an interpreter needs')
+    return number
 
 
 def config_of(parser: Parser) -> None:

@@ -29,7 +29,9 @@ def test_a_config_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[str
     assert "/absent/config.yaml" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["index"], ["index", "fly"], ["serve"], ["train", "fly", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["fly"], ["index"], ["index", "fly"], ["serve"], ["train", "fly", "x"], ["sandbox", "run", "x"]]
+)
 def test_a_mistyped_command_shows_help_and_what_is_wrong(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,3 +85,37 @@ def test_doctor_says_what_is_not_built_yet(tmp_path: Path, monkeypatch: pytest.M
     assert findings["folder"].value == str(tmp_path / "not" / "yet")
     assert findings["all-minilm-l6-v2-0.1.0"].value == "not built yet"
     assert findings["all-minilm-l6-v2-0.1.0"].cure == "built by `make serve`"
+
+
+def sandbox_run(tmp_path: Path, *more: str) -> list[str]:
+    """The command line for one program and its check."""
+    (tmp_path / "solution.py").write_text("def f(x):\n    print('hello')\n    return x + 1\n")
+    (tmp_path / "test.py").write_text("def check(candidate):\n    assert candidate(1) == 2\n")
+    files = [str(tmp_path / "solution.py"), "--test", str(tmp_path / "test.py")]
+    return ["sandbox", "run", *files, "--entry-point", "f", *more]
+
+
+def test_a_program_run_from_the_command_line_gives_one_line_of_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pointsman.main(sandbox_run(tmp_path, "--json")) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    said = json.loads(line)
+    assert (said["verdict"], said["stdout"]) == ("passed", "hello\n")
+    assert "landlock" in said["isolation"]
+    assert 0 < said["cpu_s"] < 5
+
+
+@pytest.mark.parametrize("more", [["--cpu-s", "0"], ["--cpu-s", "x"], ["--memory-mib", "1"]])
+def test_a_limit_that_is_none_is_refused(tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        pointsman.main(sandbox_run(tmp_path, *more))
+    assert caught.value.code == 2
+    assert more[1] in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = sandbox_run(tmp_path)
+    (tmp_path / "test.py").unlink()
+    assert pointsman.main(command) == 2
+    assert "test.py" in capsys.readouterr().err
