@@ -83,6 +83,13 @@ def template_hash(folder: Path) -> str:
     return hashlib.sha256(str(template).encode()).hexdigest()
 
 
+# What PEFT can train and the engine would leave out in silence, or apply otherwise.
+UNSERVED = (
+    "rank_pattern", "alpha_pattern", "use_dora", "use_rslora", "fan_in_fan_out", "lora_bias", "modules_to_save",
+)  # fmt: skip
+ALPHA_LIMIT = 65536
+
+
 def check_adapter(folder: Path, base: BaseFacts) -> dict[str, Any]:
     """Refuse an adapter that does not fit the base or could poison it; returns its configuration."""
     path = folder / "adapter_config.json"
@@ -90,14 +97,19 @@ def check_adapter(folder: Path, base: BaseFacts) -> dict[str, Any]:
         config = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise BundleError(f'adapter file "{path}" cannot be read ({error}): export the adapter again') from error
-    if config.get("peft_type") != "LORA" or config.get("use_dora") or config.get("modules_to_save"):
+    if not isinstance(config, dict):
+        raise BundleError(f'adapter file "{path}" holds "{str(config)[:40]}", no settings: export the adapter again')
+    if config.get("peft_type") != "LORA":
         raise BundleError(f'adapter "{path}" is of type "{config.get("peft_type")}": train a plain LoRA adapter')
-    if not isinstance(config.get("r"), int) or config["r"] < 1:
-        raise BundleError(f'adapter "{path}" has rank "{config.get("r")}": a rank is a whole number above 0')
-    for key in ("rank_pattern", "alpha_pattern"):
+    rank, alpha = config.get("r"), config.get("lora_alpha")
+    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
+        raise BundleError(f'adapter "{path}" has rank "{rank}": a rank is a whole number above 0')
+    if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not 0 < alpha <= ALPHA_LIMIT:
+        raise BundleError(f'adapter "{path}" has lora_alpha "{alpha}": it is a number above 0, at most {ALPHA_LIMIT}')
+    for key in UNSERVED:
         if config.get(key):
             value = str(config[key])[:100]
-            raise BundleError(f'adapter "{path}" has {key} "{value}": train it with one rank and one alpha for all')
+            raise BundleError(f'adapter "{path}" has {key} "{value}", which is not served: train it without')
     if config.get("bias", "none") != "none":
         raise BundleError(f'adapter "{path}" has bias "{config["bias"]}": train it with bias "none"')
     check_weights(folder / "adapter_model.safetensors", config["r"], base)
@@ -127,7 +139,7 @@ def check_tensor(path: Path, name: str, tensor: torch.Tensor, rank: int, base: B
     """Refuse one tensor: A is (rank, in), B is (out, rank), of a matrix (out, in) that the base has."""
     module, _, side = name.removeprefix(PREFIX).partition(".lora_")
     shape = base.shapes.get(f"{module}.weight")
-    if shape is None or side not in ("A.weight", "B.weight"):
+    if shape is None or len(shape) != 2 or side not in ("A.weight", "B.weight"):
         raise BundleError(
             f'"{path}" holds "{name}", which base "{base.id}" has no matrix for: it was trained on another base'
         )
@@ -137,5 +149,7 @@ def check_tensor(path: Path, name: str, tensor: torch.Tensor, rank: int, base: B
             f'"{path}" tensor "{name}" has shape {tuple(tensor.shape)}, not {wanted} as rank {rank} on base '
             f'"{base.id}" needs: the rank in adapter_config.json or the base is another'
         )
+    if not tensor.is_floating_point() or tensor.element_size() < 2:
+        raise BundleError(f'"{path}" tensor "{name}" is of type "{tensor.dtype}": export it in bfloat16 or float32')
     if not bool(torch.isfinite(tensor).all()):
         raise BundleError(f'"{path}" tensor "{name}" holds NaN or infinite weights: train or export the adapter again')

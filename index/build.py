@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from index.config import Settings, read_config
 from index.documents import Document, package_documents
 from index.embed import Encoder, load_encoder
-from index.folder import refuse_foreign, replace_folder
+from index.folder import make_folder, refuse_foreign, replace_folder
 from index.store import Index, make_index
 
 MARKER = "index.json"
@@ -40,6 +40,7 @@ def main(path: Path) -> None:
     documents = package_documents(config.package)
     partial = config.output.with_name(config.output.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
+    make_folder(partial.parent)
     embedded(documents, load_encoder(config.encoder)).save(partial)
     replace_folder(partial, config.output, MARKER)
     Console().print(f"{len(documents)} documents of {documents[0].source} in {config.output}")

@@ -21,6 +21,14 @@ def refuse_foreign(target: Path, marker: str) -> None:
         )
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; raises ConfigError when that is not possible, before any work is lost."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f'folder "{folder}" cannot be made ({error.strerror}): name another one') from error
+
+
 def replace_folder(new: Path, target: Path, marker: str) -> None:
     """Rename `target` aside, `new` into its place, then delete what stood there; raises ConfigError as above.
 

@@ -23,6 +23,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from index.config import Settings, read_config
+from index.folder import make_folder
 from training.benchmarks import Item, held_out_items, humaneval_items
 from training.compare import paired, rate
 from training.errors import ServiceError, TaskError
@@ -128,7 +129,7 @@ def served_by(config: EvaluateConfig) -> Row:
 
 def open_output(config: EvaluateConfig) -> Row:
     """Make the output folder, or go on with it; refused when its answers came from other settings or models."""
-    config.output.mkdir(parents=True, exist_ok=True)
+    make_folder(config.output)
     asked = {"config": config.model_dump(mode="json", exclude={"service", "concurrency"}), "models": served_by(config)}
     path = config.output / "asked.json"
     if path.is_file() and json.loads(path.read_text()) != asked:

@@ -17,7 +17,7 @@ from index.bundle import base_facts, load_bundle, write_manifest
 from index.config import read_config
 from index.documents import package_documents
 from index.embed import Encoder, load_encoder
-from index.folder import refuse_foreign, replace_folder
+from index.folder import make_folder, refuse_foreign, replace_folder
 from index.store import Index, load_index, make_index
 from starter import resolve_model
 from training.calibration import file_hash, first_calibration
@@ -46,7 +46,7 @@ def open_run(config: SftConfig) -> None:
             raise TaskError(
                 f'run folder "{config.run}" was made from another configuration: delete it, or name another'
             )
-    config.run.mkdir(parents=True, exist_ok=True)
+    make_folder(config.run)
     path.write_text(text)
 
 

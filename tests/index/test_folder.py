@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from index.errors import ConfigError
-from index.folder import replace_folder
+from index.folder import make_folder, replace_folder
 
 
 def folder(path: Path, text: str, name: str = "index.json") -> Path:
@@ -73,3 +73,12 @@ def test_after_a_kill_between_the_renames_the_next_build_mends_it(tmp_path: Path
     replace_folder(folder(tmp_path / "out.partial", "new"), tmp_path / "out", "index.json")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "index.json").read_text() == "new"
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """Before the work whose result it would hold."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"file.inner.*name another"):
+        make_folder(tmp_path / "file" / "inner")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
