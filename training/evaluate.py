@@ -119,11 +119,11 @@ def ask(client: openai.OpenAI, item: Item, condition: Condition, settings: Bench
 
 def served_by(config: EvaluateConfig) -> Row:
     """The models of the running service by name, with the content each was loaded from; raises when none answers."""
-    client = openai.OpenAI(base_url=f"{config.service}/v1", api_key="none", max_retries=0, timeout=10)
-    try:
-        cards = client.models.list().data
-    except openai.OpenAIError as error:
-        raise ServiceError(f'no service at "{config.service}" ({error}): start one with `make serve`') from error
+    with openai.OpenAI(base_url=f"{config.service}/v1", api_key="none", max_retries=0, timeout=10) as client:
+        try:
+            cards = client.models.list().data
+        except openai.OpenAIError as error:
+            raise ServiceError(f'no service at "{config.service}" ({error}): start one with `make serve`') from error
     return {card.id: (card.model_extra or {}).get("fingerprint") for card in cards}
 
 
@@ -156,10 +156,13 @@ def answers(
     path = config.output / f"{settings.name}.{condition.label}.answers.jsonl"
     done = read_lines(path)
     path.write_text("".join(json.dumps(row) + "\n" for row in done.values()))
-    client = openai.OpenAI(base_url=f"{config.service}/v1", api_key="none", max_retries=0, timeout=600)
     missing = [item for item in items if item.id not in done]
     task = bar.add_task(f"{settings.name} {condition.label}", total=len(items), completed=len(done))
-    with ThreadPoolExecutor(config.concurrency) as pool, path.open("a") as file:
+    with (
+        openai.OpenAI(base_url=f"{config.service}/v1", api_key="none", max_retries=0, timeout=600) as client,
+        ThreadPoolExecutor(config.concurrency) as pool,
+        path.open("a") as file,
+    ):
         for row in pool.map(lambda item: ask(client, item, condition, settings), missing):
             file.write(json.dumps(row) + "\n")
             file.flush()
