@@ -37,6 +37,7 @@ check: $(READY)  ## lint, format, types
 bench: $(READY)  ## the measurements in benchmarks/, each beside its baseline in one run
 	@$(BIN)/python -m benchmarks.lora_cpu
 	@$(BIN)/python -m benchmarks.service_overhead
+	@$(BIN)/python -m benchmarks.sandbox
 
 doctor: $(READY)  ## versions, processor, memory, what is missing and the cure
 	@$(BIN)/pointsman doctor

@@ -42,7 +42,7 @@ class Workload(BaseModel):
     concurrencies: tuple[int, ...] = Field(default=(1, 4, 16, 32), description="Requests submitted at once.")
     modes: tuple[str, ...] = Field(default=("base", "one", "mix"), description="Which rows the batch has; see MODES.")
     prefill_tokens: int = Field(
-        default=1000, description="Length of the one prompt in the prefill measurement, tokens."
+        default=1000, description="Length of a prompt in the prefill measurement, tokens; one a member of the mode."
     )
     rounds: int = Field(default=3, description="Rounds; figures are medians over them.")
 
@@ -60,7 +60,7 @@ class EngineConfig(BaseModel):
 
 
 SETTINGS_WORKLOAD = Workload(concurrencies=(1, 16), modes=("base",))
-STOCK_WORKLOAD = Workload(generated_tokens=8, concurrencies=(1, 4, 16), prefill_tokens=60, rounds=2)
+STOCK_WORKLOAD = Workload(generated_tokens=8, prefill_tokens=60, rounds=2)
 ENGINES = {
     "plugin": EngineConfig(settings="ours", preload=True),
     "ours": EngineConfig(settings="ours", preload=True, lora=False, workload=SETTINGS_WORKLOAD),
@@ -127,7 +127,7 @@ def _rounds(
     decode: dict[str, dict[str, list[float]]] = {
         mode: {str(c): [] for c in workload.concurrencies if c >= len(MODES[mode])} for mode in modes
     }
-    prefill: dict[str, list[float]] = {mode: [] for mode in modes if mode != "mix"}
+    prefill: dict[str, list[float]] = {mode: [] for mode in modes}
     for _ in range(workload.rounds):
         for count in workload.concurrencies:
             for mode in (m for m in modes if str(count) in decode[m]):
@@ -136,8 +136,9 @@ def _rounds(
                 )
                 decode[mode][str(count)].append(round(count * workload.generated_tokens / seconds, 2))
         for mode, rates in prefill.items():
-            seconds = _generate(engine, adapters, rng, mode, 1, workload.prefill_tokens, 1)
-            rates.append(round(workload.prefill_tokens / seconds, 1))
+            count = len(MODES[mode])
+            seconds = _generate(engine, adapters, rng, mode, count, workload.prefill_tokens, 1)
+            rates.append(round(count * workload.prefill_tokens / seconds, 1))
     return decode, prefill
 
 

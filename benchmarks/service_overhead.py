@@ -88,7 +88,7 @@ async def wait_for(client: httpx.AsyncClient, url: str, log: Path) -> None:
             if (await client.get(url)).status_code == 200:
                 return
         except httpx.TransportError:
-            pass
+            pass  # it does not listen yet
         await asyncio.sleep(0.5)
     raise RuntimeError(f"{url} did not answer in {START_S} s:\n{log.read_text()[-2000:]}")
 

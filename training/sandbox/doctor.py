@@ -20,7 +20,7 @@ from training.sandbox.verdict import Program, Status
 
 LIMITS = Limits(cpu_s=1, wall_s=10, memory_mib=256, output_kib=64)
 STOPPED = "def check(candidate):\n    assert candidate() == 'stopped', candidate()\n"
-TRIAL = "def attempt():\n    try:\n        {}\n    except (OSError, ImportError) as error:\n        return 'stopped'\n"
+TRIAL = "def attempt():\n    try:\n        {}\n    except (OSError, ImportError):\n        return 'stopped'\n"
 WRONG = """
 class Agreeable(int):
     def __eq__(self, other):
