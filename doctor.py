@@ -95,7 +95,7 @@ def vllm() -> Finding:
 
 
 def processor() -> Iterator[Finding]:
-    from service.engines.cpu_settings import usable_cores
+    from machine.cpu import usable_cores
 
     facts = cpu_facts(Path("/proc/cpuinfo"))
     yield Finding("processor", "model", facts.get("model name", platform.processor() or platform.machine()))
@@ -120,7 +120,7 @@ def cpu_facts(cpuinfo: Path) -> dict[str, str]:
 
 
 def memory() -> Iterator[Finding]:
-    from service.engines.cpu_settings import free_gib
+    from machine.cpu import free_gib
 
     free = free_gib()
     value = f"{free:.1f} GiB"
@@ -179,7 +179,7 @@ def bundles() -> Iterator[Finding]:
 
 def speed() -> Iterator[Finding]:
     """What makes serving fast here: compiler, allocator, kernel, and the settings the engine will get."""
-    from service.engines.cpu_settings import choose_here, preload_path
+    from machine.cpu import choose_here, preload_path
     from service.lora_cpu import kernel_status
 
     compiler = shutil.which("g++")

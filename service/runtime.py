@@ -161,5 +161,5 @@ def make_engine(config: ServiceConfig) -> Engine:
     """The engine the configuration names, imported only now: importing vLLM takes ten seconds."""
     if config.engine == "echo":
         return importlib.import_module("service.engines.echo").EchoEngine(config)
-    flags = environment.prepare(config.limits)
+    flags = environment.prepare_engine(config.limits)
     return importlib.import_module("service.engines.vllm").VLLMEngine(config, flags)

@@ -14,13 +14,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ARROWS = {
+    "machine": set(),
     "starter": set(),
     "index": {"starter"},
-    "service": {"index", "starter"},
-    "training": {"index", "starter"},
+    "service": {"index", "machine", "starter"},
+    "training": {"index", "machine", "starter"},
 }
 HOMES = {
-    "vllm": {"service/engines/vllm.py", "service/lora_cpu"},
+    "vllm": {"service/engines/vllm.py", "service/lora_cpu", "training/engine.py"},
+    "matplotlib": {"training/evaluate/page.py"},
     "faiss": {"index/store.py"},
     "sentence_transformers": {"index/embed.py"},
     "trl": {"training/trainer.py"},
@@ -32,6 +34,7 @@ IMPORTS_IN_FUNCTIONS = {"service/lora_cpu/__init__.py"}
 SURFACES = {
     "starter": {"StarterError", "home", "resolve_encoder", "resolve_model"},
     "index": set(),
+    "machine": set(),
     "service": set(),
     "training": set(),
     "service.lora_cpu": {"kernel_status", "register"},

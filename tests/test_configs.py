@@ -14,7 +14,7 @@ from index.errors import ConfigError
 from pointsman import evaluate, index_build, make_parser, serve, train_sft
 from service.config import ServiceConfig
 from training.config import SftConfig
-from training.evaluate import EvaluateConfig
+from training.evaluate.config import EvaluateConfig
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "configs").rglob("*.yaml"))

@@ -18,9 +18,9 @@ from index.calibrate import Calibration, Example, calibrate
 from index.documents import PublicObject, public_objects
 from index.features import FEATURES, Vocabulary
 from index.store import Index
-from training.benchmarks import entry_points
 from training.config import CalibrationSettings
 from training.errors import TaskError
+from training.evaluate.benchmarks.code import entry_points
 from training.rows import Encode, how_to, others
 from training.tasks import Task, drafts, first_sentences
 

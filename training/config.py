@@ -19,6 +19,7 @@ class TaskSettings(Settings):
     held_out_share: Share = Field(default=0.2, description="Share of method names kept out of training and index.")
     display: str = Field(default="", description="How a usable expected output starts; empty takes every output.")
     environment: dict[str, str] = Field(default={}, description="Environment of every executed program.")
+    preload: list[str] = Field(default=[], description="Packages that examples may import; by default the package.")
 
 
 class RowSettings(Settings):

@@ -2,7 +2,8 @@
 
 TrainingFault
 ├── TaskError        a package from which no task can be made, or a split that cannot be honoured
-├── ExecutionError   the runner itself failed: never counted as a wrong answer
+├── EngineError      the engine in this process cannot be started or asked as the config says
+├── BenchmarkError   a benchmark that cannot be read, or whose check does not tell right from wrong
 ├── LeakError        held-out code found in training rows or in the index
 └── ServiceError     the service under evaluation answered with an error
 """
@@ -16,8 +17,12 @@ class TaskError(TrainingFault):
     """No tasks, or too few, can be made as the config asks."""
 
 
-class ExecutionError(TrainingFault):
-    """The machinery that executes programs failed, as opposed to a program that failed."""
+class EngineError(TrainingFault):
+    """The engine cannot load what the config names, or a prompt does not fit it."""
+
+
+class BenchmarkError(TrainingFault):
+    """A benchmark cannot be read or trusted, or an evaluation cannot be made as the config asks."""
 
 
 class LeakError(TrainingFault):

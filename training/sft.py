@@ -57,7 +57,7 @@ def prepare_tasks(config: SftConfig) -> list[Task]:
         settings = config.tasks
         source = TaskSource(
             settings.package, settings.preamble, settings.max_per_object, settings.held_out_share, config.sft.seed,
-            settings.environment, settings.display,
+            settings.environment, settings.display, tuple(settings.preload),
         )  # fmt: skip
         write_tasks(path, package_tasks(source))
     return read_tasks(path)

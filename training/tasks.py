@@ -4,7 +4,7 @@ A task is the prose of a public object, the statements that stand before a displ
 itself, and the reference expression. Its check is the representation of the executed reference on two inputs: the
 set-up as written, and the set-up reversed and one row shorter. A candidate passes when it gives both.
 
-Kept are only references that give the same representations in two separate processes, in another order of company. A
+Kept are only references that give the same representations in two separate sandboxes, in another order of company. A
 held-out task must also tell answers apart: its two representations differ, so that one which types in the display it
 was shown fails. The split goes by method name: `Expr.list.contains` and `Series.str.contains` are always on the same
 side.
@@ -16,16 +16,20 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from index.documents import PublicObject, doctest_blocks, licence_of, public_objects, strip_directive, version_of
 from training.errors import TaskError
-from training.execute import Outcome, Program, run_batch
+from training.sandbox import Limits, Program, Sandbox, SandboxConfig
+from training.values import Outcome, outcomes, value_program
 
 Split = Literal["train", "held_out"]
 FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+# A library with a runtime of its own reserves gigabytes of addresses that it never touches.
+LIMITS = Limits(cpu_s=20, wall_s=60, memory_mib=6144, file_mib=64, open_files=256)
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,9 @@ class Task:
         """The method name that decided the split."""
         return self.symbol.rsplit(".", 1)[-1]
 
-    @property
-    def program(self) -> Program:
-        """The reference as a runnable program."""
-        return Program(self.setup, self.reference)
+    def program(self, code: str) -> Program:
+        """Code held against the two representations; where the reference has no second one, against the first."""
+        return value_program(self.setup, without_setup(code, self.setup), Outcome(self.expected, self.expected_second))
 
 
 def split_of(name: str, held_out_share: float, seed: int) -> Split:
@@ -130,12 +133,20 @@ class TaskSource:
     seed: int
     environment: Mapping[str, str]
     display: str
+    preload: tuple[str, ...] = ()
+
+    @property
+    def sandbox(self) -> SandboxConfig:
+        """Where the examples are run: one worker, which has the package imported."""
+        return SandboxConfig(
+            workers=1, preload=list(self.preload or (self.package,)), environment=dict(self.environment), limits=LIMITS
+        )
 
 
-def package_tasks(source: TaskSource, batch: int = 40) -> list[Task]:
+def package_tasks(source: TaskSource) -> list[Task]:
     """All verified tasks of an installed package; raises TaskError when none survives verification.
 
-    A draft is kept when its display starts with `source.display`, its reference runs, and two processes agree on both
+    A draft is kept when its display starts with `source.display`, its reference runs, and two sandboxes agree on both
     representations; a held-out one when these differ as well.
     """
     licence, version = licence_of(source.package), f"{source.package}=={version_of(source.package)}"
@@ -147,22 +158,25 @@ def package_tasks(source: TaskSource, batch: int = 40) -> list[Task]:
         )
         if f"```\n{source.display}" in task.instruction
     ]
-    kept: list[Task] = []
-    for start in range(0, len(candidates), batch):
-        chunk = candidates[start : start + batch]
-        programs = [task.program for task in chunk]
-        forwards = run_batch(programs, source.environment)
-        backwards = run_batch(programs[::-1], source.environment)[::-1]
-        kept += [
-            verified(task, outcome)
-            for task, outcome, again in zip(chunk, forwards, backwards, strict=True)
-            if usable(outcome, again) and (task.split == "train" or outcome.tells)
-        ]
+    programs = [(task.setup, task.reference) for task in candidates]
+    with ThreadPoolExecutor(2) as pool:
+        first, again = pool.map(lambda ordered: computed(source, ordered), (programs, programs[::-1]))
+    kept = [
+        verified(task, outcome)
+        for task, outcome, other in zip(candidates, first, again[::-1], strict=True)
+        if usable(outcome, other) and (task.split == "train" or outcome.tells)
+    ]
     if not kept:
         raise TaskError(
             f'no task could be verified for package "{source.package}": its docstrings show no stable output'
         )
     return kept
+
+
+def computed(source: TaskSource, programs: list[tuple[str, str]]) -> list[Outcome]:
+    """What each program computes, in a sandbox of its own: what depends on the process shows as a difference."""
+    with Sandbox(source.sandbox) as sandbox:
+        return outcomes(sandbox, programs)
 
 
 def usable(first: Outcome, again: Outcome) -> bool:
@@ -173,12 +187,6 @@ def usable(first: Outcome, again: Outcome) -> bool:
 def verified(task: Task, outcome: Outcome) -> Task:
     """The task with what its reference computed."""
     return replace(task, expected=outcome.first, expected_second=outcome.second)
-
-
-def passes(task: Task, outcome: Outcome) -> bool:
-    """The check: both representations agree; where the reference fails on the second input only the first counts."""
-    same = outcome.first == task.expected
-    return same and (task.expected_second.startswith("error:") or outcome.second == task.expected_second)
 
 
 def answer_code(answer: str) -> str:

@@ -6,12 +6,12 @@ every platform.
 """
 
 import os
-from importlib.metadata import entry_points
 from typing import Any
+
+from machine.environment import lora_plugin_found
 
 __all__ = ["kernel_status", "register"]
 
-ENTRY_POINT = "service.lora_cpu:register"
 WRAPPER = "service.lora_cpu.punica.GroupedPunicaWrapper"
 
 
@@ -32,15 +32,9 @@ def kernel_status() -> dict[str, Any]:
     `path`: "fused", "grouped" or "stock"; `reason`: why not fused; `library`, `compiler`; `registered`: whether vLLM
     will find register() (the package is installed and VLLM_PLUGINS, where set, names it). Unregistered means stock.
     """
-    registered = {"registered": _registered()}
+    registered = {"registered": lora_plugin_found()}
     if os.environ.get("POINTSMAN_LORA_CPU") == "stock":
         return {"path": "stock", "reason": "POINTSMAN_LORA_CPU=stock", "library": None, "compiler": None} | registered
     from service.lora_cpu import kernel
 
     return kernel.status() | registered
-
-
-def _registered() -> bool:
-    found = [point.name for point in entry_points(group="vllm.general_plugins") if point.value == ENTRY_POINT]
-    allowed = os.environ.get("VLLM_PLUGINS")
-    return any(allowed is None or name in allowed.split(",") for name in found)

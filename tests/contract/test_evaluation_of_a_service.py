@@ -1,18 +1,20 @@
-"""What training/evaluate.py asks of a service over HTTP, against the real application with EchoEngine."""
+"""What `pointsman evaluate` asks of a service over HTTP, against the real application with EchoEngine."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from index.errors import ConfigError
-from training import evaluate
-from training.benchmarks import held_out_item
-from training.errors import ServiceError, TaskError
+from training.errors import BenchmarkError, ServiceError
+from training.evaluate import run
 from training.tasks import Task, write_tasks
 
 TASK = Task(
@@ -35,85 +37,176 @@ def service() -> Iterator[str]:
 @pytest.fixture
 def config(tmp_path: Path, service: str) -> Path:
     """Two tasks: the answer to the first stands in its question, so that an echo passes it."""
-    wrong = replace(TASK, id="t/1", instruction="```python\nresult = 2\n```")
-    write_tasks(tmp_path / "tasks.jsonl", [TASK, wrong])
+    wrong = replace(TASK, id="t/1", symbol="toy.two", instruction="```python\nresult = 2\n```")
+    trained = replace(TASK, id="t/2", split="train")
+    write_tasks(tmp_path / "tasks.jsonl", [TASK, wrong, trained])
+    settings = {
+        "service": service, "output": str(tmp_path / "out"),
+        "conditions": [{"label": "base", "model": "base"}, {"label": "routed", "model": "auto", "context": "auto"}],
+        "benchmarks": [{"benchmark": "doctests", "name": "toy", "path": str(tmp_path / "tasks.jsonl"), "stop": []}],
+    }  # fmt: skip
     path = tmp_path / "evaluate.yaml"
-    path.write_text(
-        f"service: {service}\noutput: {tmp_path / 'out'}\nconditions:\n"
-        "  - {label: base, model: base}\n  - {label: routed, model: auto}\n"
-        f"benchmarks:\n  - {{name: toy, tasks: {tmp_path / 'tasks.jsonl'}}}\n"
-    )
+    path.write_text(yaml.safe_dump(settings))
     return path
 
 
+def change(config: Path, **values: Any) -> None:
+    """Replace keys of the config."""
+    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | values))
+
+
+def results(tmp_path: Path) -> dict[str, Any]:
+    return json.loads((tmp_path / "out" / "results.json").read_text())
+
+
 def test_every_condition_is_asked_graded_and_paired(config: Path, tmp_path: Path) -> None:
-    """One of two passes, under both conditions, answered by base; results and rows lie in the output folder."""
-    evaluate.main(config)
-    results = json.loads((tmp_path / "out" / "results.json").read_text())["results"]["toy"]
-    assert {label: row["rate"]["passed"] for label, row in results.items()} == {"base": 1, "routed": 1}
-    assert results["routed"]["served"] == {"base": 2}
-    assert results["routed"]["against_baseline"]["verdict"] == "within noise"
-    rows = [json.loads(line) for line in (tmp_path / "out" / "toy.base.jsonl").read_text().splitlines()]
-    assert [(row["id"], row["passed"]) for row in rows] == [("t/0", True), ("t/1", False)]
+    """One of two held-out tasks passes, under both conditions, answered by base."""
+    run.main(config)
+    base, routed = results(tmp_path)["scores"]
+    assert [(row["condition"], row["rate"]["passed"], row["rate"]["total"]) for row in (base, routed)] == [
+        ("base", 1, 2), ("routed", 1, 2),
+    ]  # fmt: skip
+    assert base["comparison"] is None
+    assert routed["comparison"]["verdict"] == "within noise"
+    assert [cell["served"] for cell in results(tmp_path)["cells"]] == [{"base": 2}, {"base": 2}]
 
 
-def test_answers_on_disk_are_not_asked_again(config: Path, tmp_path: Path) -> None:
-    """A killed run goes on; a line cut by the kill counts as not asked."""
-    evaluate.main(config)
-    path = tmp_path / "out" / "toy.base.answers.jsonl"
-    kept = json.loads(path.read_text().splitlines()[1]) | {"answer": "```python\nresult = 1\n```"}
-    path.write_text(json.dumps(kept) + '\n{"id": "t/0", "answ')
-    evaluate.main(config)
-    rows = {row["id"]: row for row in map(json.loads, path.read_text().splitlines())}
-    assert rows["t/1"]["answer"] == kept["answer"]
-    assert len(rows) == 2
-    results = json.loads((tmp_path / "out" / "results.json").read_text())["results"]["toy"]
-    assert results["base"]["rate"]["passed"] == 2
+def test_each_line_of_the_scores_stands_by_itself(config: Path, tmp_path: Path) -> None:
+    """Prompt, decoding, extraction, limits, isolation, models, versions, hardware and date are beside the number."""
+    run.main(config)
+    for row in map(json.loads, (tmp_path / "out" / "scores.jsonl").read_text().splitlines()):
+        assert row["measure"] == "pass@1[greedy]"
+        asked = row["asked"]
+        assert asked["template"] == "plain" and asked["decoding"] == {"temperature": 0, "top_p": 1, "seed": 0}
+        assert asked["limits"]["cpu_s"] == 10 and "seccomp" in asked["isolation"] and asked["extraction"]
+        assert set(asked["answered_by"]["service"]) == {"auto", "base"}
+        assert row["hardware"]["cores"] and row["versions"]["torch"] and row["date"] and row["verdicts"]
 
 
-def test_answers_of_other_settings_are_not_mixed_in(config: Path) -> None:
-    """Half under one limit and half under another would be a score of nothing."""
-    evaluate.main(config)
-    config.write_text(config.read_text().replace("name: toy,", "name: toy, max_tokens: 7,"))
-    with pytest.raises(TaskError, match="other settings"):
-        evaluate.main(config)
+def test_the_page_holds_everything_itself(config: Path, tmp_path: Path) -> None:
+    """One file, figures inside, nothing from elsewhere, and model output as text."""
+    run.main(config)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("<svg") >= 2 and "toy" in page and "within noise" in page
+    assert "<script" not in page and "src=" not in page and "href=" not in page.replace('xlink:href="#', "")
 
 
-@pytest.mark.parametrize("change", ["baseline: bse\n", "conditions: []\n"])
-def test_a_comparison_with_nothing_is_refused(config: Path, change: str) -> None:
-    """A misspelt baseline would compare every run with itself and call it noise."""
-    text = "".join(
-        line
-        for line in config.read_text().splitlines(keepends=True)
-        if not change.startswith("conditions") or "label" not in line
+def test_what_is_on_disk_is_neither_asked_nor_graded_again(config: Path, tmp_path: Path) -> None:
+    """A line that a kill cut counts as not asked; a changed line would show if it were asked again."""
+    run.main(config)
+    answers = sorted((tmp_path / "out" / "answers").iterdir())
+    for path in answers:
+        head, first, second = path.read_text().splitlines()
+        kept, cut = (first, second) if "result = 1" in first else (second, first)
+        path.write_text(f"{head}\n{kept}\n{cut[:20]}")
+    for path in (tmp_path / "out" / "grades").iterdir():
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        turned = [row | {"grade": row["grade"] | {"scores": {"passed": True}}} for row in rows if row["item"] == "t/1"]
+        path.write_text("".join(json.dumps(row) + "\n" for row in turned))
+    run.main(config)
+    assert [len(path.read_text().splitlines()) for path in answers] == [3, 3]
+    assert [row["rate"]["passed"] for row in results(tmp_path)["scores"]] == [2, 2]
+    paces = [json.loads(line)["asked"] for line in (tmp_path / "out" / "pace.jsonl").read_text().splitlines()]
+    assert paces == [2, 2, 1, 1]
+
+
+def test_a_killed_run_goes_on_without_losing_or_repeating_a_sample(config: Path, tmp_path: Path) -> None:
+    """Killed with no warning while answers come in; the second run asks for the rest alone."""
+    write_tasks(
+        tmp_path / "tasks.jsonl", [replace(TASK, id=f"t/{n}", instruction=f"{TASK.instruction}{n}") for n in range(400)]
     )
-    config.write_text(text.replace("conditions:\n", "") + change)
-    with pytest.raises(ConfigError):
-        evaluate.main(config)
+    change(config, concurrency=1, conditions=[{"label": "base", "model": "base"}])
+    command = [sys.executable, "pointsman.py", "evaluate", str(config)]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    folder, deadline = tmp_path / "out" / "answers", time.monotonic() + 120
+    while time.monotonic() < deadline and not any(lines(path) > 40 for path in folder.glob("*.jsonl")):
+        time.sleep(0.02)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    (path,) = folder.glob("*.jsonl")
+    there = path.read_text().splitlines()[1:40]
+    assert 40 < lines(path) < 400
+    run.main(config)
+    keys = [json.loads(line)["key"] for line in path.read_text().splitlines()[1:]]
+    assert len(keys) == len(set(keys)) == 400
+    assert path.read_text().splitlines()[1:40] == there
+    assert results(tmp_path)["scores"][0]["rate"]["total"] == 400
 
 
-def test_a_pass_must_repeat(tmp_path: Path) -> None:
-    """What draws at random hits once in a while; here once, then never again."""
-    mark = tmp_path / "mark"
-    lucky = f"from pathlib import Path\nm = Path({str(mark)!r})\nresult = 2 if m.exists() else 1\nm.touch()\n"
-    settings = evaluate.BenchmarkSettings(name="toy", tasks=tmp_path)
-    item = held_out_item(replace(TASK, expected_second="error:none"))
-    verdicts = [
-        [row["passed"] for row in evaluate.grade([item], {"t/0": {"answer": answer}}, settings)]
-        for answer in (f"```python\n{lucky}```", "```python\nresult = 1\n```")
-    ]
-    assert verdicts == [[False], [True]]
+def lines(path: Path) -> int:
+    return path.read_text().count("\n")
+
+
+def test_answers_of_other_settings_are_not_mixed_in(config: Path, tmp_path: Path) -> None:
+    """Another limit on the answer is another way of asking; another limit on its program is not."""
+    run.main(config)
+    change(config, conditions=[{"label": "base", "model": "base", "cpu_s": 5}, {"label": "short", "max_tokens": 7}])
+    run.main(config)
+    assert len(list((tmp_path / "out" / "answers").iterdir())) == 3
+    assert len(list((tmp_path / "out" / "grades").iterdir())) == 4
+
+
+def test_sampled_answers_are_estimated_apart_from_greedy_ones(config: Path, tmp_path: Path) -> None:
+    """pass@k for each k, and best-of-n named as the oracle it is. A sampled echo says its words in another order."""
+    one_word = replace(TASK, instruction="```python\nresult=1 ```")
+    write_tasks(tmp_path / "tasks.jsonl", [one_word, replace(one_word, id="t/1")])
+    decodings = [{}, {"temperature": 0.8, "samples": 12, "seed": 3, "k": [1, 3]}]
+    change(config, decodings=decodings, conditions=[{"label": "base", "model": "base"}])
+    run.main(config)
+    scores = results(tmp_path)["scores"]
+    assert [row["measure"] for row in scores] == [
+        "pass@1[greedy]", "pass@1[T=0.8,n=12]", "pass@3[T=0.8,n=12]", "best-of-12, oracle[T=0.8,n=12]",
+    ]  # fmt: skip
+    greedy, *sampled = [row["rate"]["value"] for row in scores]
+    assert greedy == 1
+    assert 0 < sampled[0] < sampled[1] < sampled[2] == 1
+    (graded,) = [path for path in (tmp_path / "out" / "grades").iterdir() if lines(path) == 24]
+    passed = [json.loads(line)["grade"]["scores"]["passed"] for line in graded.read_text().splitlines()]
+    assert sampled[0] == pytest.approx(sum(passed) / 24)
+
+
+def test_a_benchmark_that_cannot_tell_right_from_wrong_is_refused(config: Path, tmp_path: Path) -> None:
+    """Before a model is asked, naming each row and how to leave it out; which makes it run."""
+    broken = [replace(TASK, id="t/1", expected="value:2"), replace(TASK, id="t/2", reference="nothing\n")]
+    write_tasks(tmp_path / "tasks.jsonl", [TASK, *broken])
+    for check_only in (True, False):
+        with pytest.raises(BenchmarkError, match=r'2 of 3 rows.*"t/1": its reference fails.*exclude: \["t/1", "t/2"\]'):
+            run.main(config, check_only=check_only)
+    assert not (tmp_path / "out" / "answers").exists()
+    settings = yaml.safe_load(config.read_text())["benchmarks"][0] | {"exclude": ["t/1", "t/2"]}
+    change(config, benchmarks=[settings])
+    run.main(config)
+    assert results(tmp_path)["cells"][0]["excluded"] == ["t/1", "t/2"]
+
+
+def test_a_check_that_passes_the_empty_program_is_refused(config: Path, tmp_path: Path) -> None:
+    """Every answer would be right."""
+    row = {
+        "task_id": "e/0", "prompt": "def f():\n    return 1\n", "entry_point": "f", "canonical_solution": "",
+        "test": "def check(candidate):\n    assert candidate() == 1\n",
+    }  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    change(config, benchmarks=[{"benchmark": "humaneval", "path": str(tmp_path / "rows.jsonl"), "template": "plain"}])
+    with pytest.raises(BenchmarkError, match='"e/0": the empty answer passes'):
+        run.main(config)
+
+
+def test_a_template_that_begins_the_answer_needs_the_engine(config: Path) -> None:
+    """A service writes its answers from the start."""
+    change(config, benchmarks=[{"benchmark": "humaneval", "draw": 2}])
+    with pytest.raises(BenchmarkError, match=r'template "evalplus" begins the answer.*`offline` engine'):
+        run.main(config)
 
 
 def test_a_service_that_refuses_ends_the_run_with_its_message(config: Path) -> None:
     """An unknown model is the config's mistake, not a wrong answer."""
-    config.write_text(config.read_text().replace("model: auto", "model: nobody"))
+    change(config, conditions=[{"label": "base", "model": "nobody"}])
     with pytest.raises(ServiceError, match="nobody"):
-        evaluate.main(config)
+        run.main(config)
 
 
-def test_a_service_that_is_not_there_ends_the_run(config: Path, service: str) -> None:
+def test_a_service_that_is_not_there_ends_the_run(config: Path) -> None:
     """Never counted as failed items."""
-    config.write_text(config.read_text().replace(service, "http://127.0.0.1:9"))
+    change(config, service="http://127.0.0.1:9")
     with pytest.raises(ServiceError, match=r"http://127\.0\.0\.1:9.*make serve"):
-        evaluate.main(config)
+        run.main(config)

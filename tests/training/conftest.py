@@ -1,11 +1,13 @@
 """The toy package of the index tests, and verified tasks of a small real package."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from tests.index.conftest import documents, index, toytable
-from training.tasks import Task, TaskSource, package_tasks
+from training.sandbox import Sandbox, SandboxConfig
+from training.tasks import LIMITS, Task, TaskSource, package_tasks
 
 __all__ = ["documents", "index", "toytable"]
 
@@ -23,3 +25,10 @@ def tasks() -> list[Task]:
 @pytest.fixture(scope="session")
 def held_out(tasks: list[Task]) -> list[Task]:
     return [replace(task, split="held_out") for task in tasks if task.id.endswith("/0")]
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """Two workers that have polars and numpy imported."""
+    with Sandbox(SandboxConfig(workers=2, preload=["polars", "numpy"], limits=LIMITS)) as sandbox:
+        yield sandbox

@@ -6,19 +6,19 @@ import pytest
 from index.documents import package_documents
 from tests.training.conftest import source
 from training.errors import LeakError, TaskError
-from training.execute import Outcome, Program, run_batch
 from training.leak import clean_documents, clean_train, refuse_overlap
+from training.sandbox import Sandbox
 from training.tasks import (
     Task,
     answer_code,
     normalised,
     package_tasks,
-    passes,
     read_tasks,
     split_of,
     without_setup,
     write_tasks,
 )
+from training.values import Outcome, outcomes
 
 
 def by_id(tasks: list[Task], id_: str) -> Task:
@@ -37,34 +37,34 @@ def test_a_task_has_prose_setup_display_and_a_reference_that_was_executed(tasks:
     assert task.expected == "value:2.8"
 
 
-def test_the_reference_passes_and_wrong_or_missing_answers_do_not(tasks: list[Task]) -> None:
+def test_the_reference_passes_and_wrong_or_missing_answers_do_not(tasks: list[Task], sandbox: Sandbox) -> None:
     """The check compares what execution made of `result`."""
     task = by_id(tasks, "statistics:statistics.mean/0")
     answers = [task.reference, "result = 14 / 5", "result = 3", "x = mean([1, 2, 3, 4, 4])", "result = average()", ""]
-    outcomes = run_batch([Program(task.setup, answer) for answer in answers], {})
-    assert [passes(task, outcome) for outcome in outcomes] == [True, True, False, False, False, False]
+    verdicts = [sandbox.run(task.program(answer)) for answer in answers]
+    assert [verdict.status for verdict in verdicts] == ["passed", "passed", "failed", "error", "error", "error"]
+    assert "`result` is not set" in verdicts[-1].detail
 
 
-def test_an_answer_that_copies_the_display_fails_on_the_second_input() -> None:
+def test_an_answer_that_copies_the_display_fails_on_the_second_input(sandbox: Sandbox) -> None:
     """The display is in the question; only code that computes it passes."""
     setup = "import polars as pl\ndf = pl.DataFrame({'a': [1, 2, 3]})\n"
     answers = ["result = df.select(pl.col('a') * 2)", "result = pl.DataFrame({'a': [2, 4, 6]})"]
-    reference, copied = run_batch([Program(setup, answer) for answer in answers], {})
+    reference, copied = outcomes(sandbox, [(setup, answer) for answer in answers])
     task = Task("t", "polars.x", "held_out", "", setup, answers[0], reference.first, reference.second, "", "")
     assert copied.first == reference.first
-    assert passes(task, reference)
-    assert not passes(task, copied)
+    assert sandbox.run(task.program(answers[0])).passed
+    failed = sandbox.run(task.program(answers[1]))
+    assert (failed.status, "second input" in failed.detail) == ("failed", True)
 
 
-def test_an_answer_that_writes_the_setup_again_is_judged_by_what_it_adds() -> None:
+def test_an_answer_that_writes_the_setup_again_is_judged_by_what_it_adds(sandbox: Sandbox) -> None:
     """The second input must reach it too; other code of its own is kept as it is."""
     setup = "import polars as pl\ndf = pl.DataFrame({'a': [1, 2, 3]})\n"
     answer = 'import polars as pl\n# the data\ndf = pl.DataFrame(\n    {"a": [1, 2, 3]}\n)\nresult = df.sum()\n'
     assert without_setup(answer, setup) == "result = df.sum()\n"
     assert without_setup("df = 1\nresult = (", setup) == "df = 1\nresult = ("
-    outcome, reference = run_batch(
-        [Program(setup, without_setup(answer, setup)), Program(setup, "result = df.sum()")], {}
-    )
+    outcome, reference = outcomes(sandbox, [(setup, without_setup(answer, setup)), (setup, "result = df.sum()")])
     assert outcome == reference
     assert outcome.second != outcome.first
 

@@ -195,12 +195,12 @@ def judge(order: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
     for name in names_in(test):
         if name not in namespace and not hasattr(builtins, name):
             namespace[name] = proxy(candidate, name)
-    namespace[entry] = namespace["candidate"] = proxy(candidate, entry)
+    namespace[entry] = namespace["candidate"] = function = proxy(candidate, entry)
     try:
         exec(test, namespace)
         check = namespace.get("check")
         if isinstance(check, FunctionType) and check.__code__.co_filename == "test.py":
-            check(namespace[entry])
+            check(function)
     except BaseException as error:  # a check may end in any way; only one of them is a pass
         return verdict_of(error, order["test"], candidate)
     if candidate.gone:

@@ -18,7 +18,7 @@ from typing import Any
 
 FRAME_BYTES = 32 << 20
 DEPTH = 200
-ITEMS = 1_000_000
+ITEMS = 2_000_000
 HEADER = struct.Struct("<I")
 SMALL = 1 << 63
 # What a call may change of what it is given.

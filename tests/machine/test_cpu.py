@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.engines.cpu_settings import CpuSettings, apply, choose, free_gib, preload_path, usable_cores
+from machine.cpu import CpuSettings, apply, choose, free_gib, preload_path, usable_cores
 
 ROOT = Path(__file__).parents[3]
 
@@ -53,7 +53,7 @@ def test_apply_after_vllm_is_refused_unless_nothing_changes() -> None:
     """A late change would be half read; in a process of its own, because it is about what is imported."""
     code = (
         "import os, sys, types\n"
-        "from service.engines.cpu_settings import CpuSettings, apply\n"
+        "from machine.cpu import CpuSettings, apply\n"
         "apply(CpuSettings({'OMP_NUM_THREADS': '3'}))\n"
         "assert os.environ['OMP_NUM_THREADS'] == '3'\n"
         "sys.modules['vllm'] = types.ModuleType('vllm')\n"

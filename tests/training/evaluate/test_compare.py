@@ -1,7 +1,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from training.compare import paired, rate
+from training.evaluate.compare import holm, mean, paired, rate
 
 
 def run_of(passed: str) -> dict[str, bool]:
@@ -82,3 +82,30 @@ def test_runs_of_other_items_are_refused() -> None:
     """A pair needs both sides."""
     with pytest.raises(ValueError, match='"1" items'):
         paired(run_of("xx"), run_of("xxx"), alone(run_of("xxx")))
+
+
+def test_a_mean_of_shares_has_an_interval() -> None:
+    """Sampled answers pass by shares; equal shares leave nothing to doubt."""
+    values = {f"item {i}": (i % 5) / 4 for i in range(100)}
+    found = mean(values, {item: item for item in values})
+    assert found.value == pytest.approx(0.5)
+    assert 0.4 < found.low < 0.5 < found.high < 0.6
+    same = mean(dict.fromkeys(values, 0.25), {item: item for item in values})
+    assert (same.low, same.value, same.high) == (0.25, 0.25, 0.25)
+
+
+def test_shares_are_compared_as_passes_are() -> None:
+    """A run that passes half as often again on every item is better."""
+    baseline = {f"item {i}": 0.4 for i in range(40)}
+    run = dict.fromkeys(baseline, 0.6)
+    found = paired(run, baseline, {item: item for item in run})
+    assert (found.gained, found.lost, found.verdict) == (40, 0, "better")
+    assert found.difference == pytest.approx(0.2)
+    assert found.p_value < 0.001
+
+
+def test_holm_adjusts_as_published() -> None:
+    """Worked example: 0.01, 0.04, 0.03, 0.005 of four tests."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1, 1]
+    assert holm([]) == []

@@ -1,12 +1,12 @@
-"""Pass or fail per item in; rates with intervals and paired comparisons out.
+"""Values per item in (pass or fail, or a share of samples); rates with intervals and paired comparisons out.
 
 Items of one cluster pass or fail together (tasks of one method name), so they count for less than as many single ones.
 Rates: Wilson (1927) on the effective sample size, the items divided by the design effect (Kish 1965; Korn and Graubard
-1998). Paired: a percentile bootstrap of the difference that resamples clusters, and a sign-flip test over clusters,
-which for clusters of one item is McNemar's.
+1998). Means of shares, and differences: a percentile bootstrap that resamples clusters. Test of a difference: sign
+flips over clusters, which for clusters of one item that passes or fails is McNemar's. Several tests: Holm (1979).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import Field
@@ -16,12 +16,17 @@ from index.config import Settings
 
 RESAMPLES = 10_000
 FLIPS = 100_000
+# Sums of shares that are equal but for rounding.
+TOLERANCE = 1e-9
 
 
 class Rate(Settings):
-    """A pass rate with its 95 % interval; `effective` is the number of independent items it is worth."""
+    """A rate with its 95 % interval; `effective` is the number of independent items it is worth.
 
-    passed: int
+    `passed` is the sum over items: a whole number where each passes or fails.
+    """
+
+    passed: float
     total: int
     effective: float
     value: float
@@ -47,9 +52,9 @@ class Paired(Settings):
         return "better" if self.difference > 0 else "worse"
 
 
-def by_cluster(values: Mapping[str, int], clusters: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
+def by_cluster(values: Mapping[str, float], clusters: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
     """Sum and number of the items of each cluster, two (C,) arrays in the order of first appearance."""
-    sums: dict[str, list[int]] = {}
+    sums: dict[str, list[float]] = {}
     for item, value in values.items():
         sums.setdefault(clusters[item], []).append(value)
     return np.array([sum(s) for s in sums.values()]), np.array([len(s) for s in sums.values()])
@@ -67,7 +72,7 @@ def design_effect(totals_C: np.ndarray, sizes_C: np.ndarray) -> float:
 
 
 def rate(passed: Mapping[str, bool], clusters: Mapping[str, str]) -> Rate:
-    """The pass rate of a run."""
+    """The pass rate of a run in which every item passes or fails."""
     totals_C, sizes_C = by_cluster({item: int(value) for item, value in passed.items()}, clusters)
     total = int(sizes_C.sum())
     value, effective = totals_C.sum() / total, total / design_effect(totals_C, sizes_C)
@@ -80,6 +85,24 @@ def rate(passed: Mapping[str, bool], clusters: Mapping[str, str]) -> Rate:
     )  # fmt: skip
 
 
+def mean(values: Mapping[str, float], clusters: Mapping[str, str], seed: int = 0) -> Rate:
+    """The mean of shares between 0 and 1, such as pass@k of every item."""
+    totals_C, sizes_C = by_cluster(values, clusters)
+    low, high = resampled(totals_C, sizes_C, seed)
+    total = int(sizes_C.sum())
+    return Rate(
+        passed=float(totals_C.sum()), total=total, effective=total / design_effect(totals_C, sizes_C),
+        value=float(totals_C.sum() / total), low=low, high=high,
+    )  # fmt: skip
+
+
+def resampled(totals_C: np.ndarray, sizes_C: np.ndarray, seed: int) -> tuple[float, float]:
+    """95 % percentile interval of a mean over clusters."""
+    picks = np.random.default_rng(seed).integers(0, len(totals_C), (RESAMPLES, len(totals_C)))
+    low, high = np.percentile(totals_C[picks].sum(1) / sizes_C[picks].sum(1), [2.5, 97.5])
+    return float(low), float(high)
+
+
 def sign_flip(totals_C: np.ndarray, seed: int) -> float:
     """Two-sided p of a sum of cluster differences, were each as likely to point the other way (Monte Carlo)."""
     moved_C = totals_C[totals_C != 0]
@@ -88,19 +111,29 @@ def sign_flip(totals_C: np.ndarray, seed: int) -> float:
     rng, reached = np.random.default_rng(seed), 0
     for _ in range(10):
         signs_FC = rng.integers(0, 2, (FLIPS // 10, len(moved_C)), np.int8) * 2 - 1
-        reached += int((abs(signs_FC @ moved_C) >= abs(moved_C.sum())).sum())
+        reached += int((abs(signs_FC @ moved_C) >= abs(moved_C.sum()) - TOLERANCE).sum())
     return (reached + 1) / (FLIPS + 1)
 
 
-def paired(run: Mapping[str, bool], baseline: Mapping[str, bool], clusters: Mapping[str, str], seed: int = 0) -> Paired:
+def paired(
+    run: Mapping[str, float], baseline: Mapping[str, float], clusters: Mapping[str, str], seed: int = 0
+) -> Paired:
     """Compare two runs item by item; both must hold the same items. `clusters` maps each item to its cluster."""
     if run.keys() != baseline.keys():
         raise ValueError(f'runs differ in "{len(run.keys() ^ baseline.keys())}" items: compare runs of the same items')
-    moved = {item: int(run[item]) - int(baseline[item]) for item in run}
+    moved = {item: float(run[item]) - float(baseline[item]) for item in run}
     totals_C, sizes_C = by_cluster(moved, clusters)
-    picks = np.random.default_rng(seed).integers(0, len(totals_C), (RESAMPLES, len(totals_C)))
-    low, high = np.percentile(totals_C[picks].sum(1) / sizes_C[picks].sum(1), [2.5, 97.5])
+    low, high = resampled(totals_C, sizes_C, seed)
     return Paired(
         gained=sum(value > 0 for value in moved.values()), lost=sum(value < 0 for value in moved.values()),
-        difference=totals_C.sum() / len(run), low=low, high=high, p_value=sign_flip(totals_C, seed),
+        difference=float(totals_C.sum()) / len(run), low=low, high=high, p_value=sign_flip(totals_C, seed),
     )  # fmt: skip
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p values adjusted for having tested all of them (Holm 1979), in the order given."""
+    count, adjusted, least = len(p_values), [0.0] * len(p_values), 0.0
+    for place, number in enumerate(sorted(range(count), key=p_values.__getitem__)):
+        least = max(least, min(1.0, (count - place) * p_values[number]))
+        adjusted[number] = least
+    return adjusted

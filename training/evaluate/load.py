@@ -1,0 +1,80 @@
+"""A benchmark's settings in, its items out: from its source, without doubles, less what is left out."""
+
+import hashlib
+import json
+import random
+from collections.abc import Iterable, Iterator
+
+from training.config import TaskSettings
+from training.errors import BenchmarkError
+from training.evaluate.benchmarks.doctests import package_task_rows
+from training.evaluate.config import BenchmarkSettings
+from training.evaluate.item import Item
+from training.evaluate.sources import Row, dataset_rows, file_rows
+from training.tasks import TaskSource
+
+DRAW_SEED = 0
+
+
+def load_items(settings: BenchmarkSettings) -> list[Item]:
+    """All items to ask; raises BenchmarkError on doubles, an empty set, or an excluded id that is not there."""
+    where_of: dict[str, str] = {}
+    items: dict[str, Item] = {}
+    for where, row in rows_of(settings):
+        item = settings.kind.item(where, row)
+        if item.id in items:
+            raise BenchmarkError(f'{where} has the id "{item.id}" of {where_of[item.id]}: delete one of them')
+        items[item.id], where_of[item.id] = item, where
+    if not items:
+        raise BenchmarkError(f'benchmark "{settings.label}" holds no item: correct its path, dataset or tasks')
+    for id_ in settings.exclude:
+        if items.pop(id_, None) is None:
+            raise BenchmarkError(f'exclude names "{id_}", which benchmark "{settings.label}" does not hold: correct it')
+    return drawn(list(items.values()), settings)
+
+
+def drawn(items: list[Item], settings: BenchmarkSettings) -> list[Item]:
+    """The items to ask, in their order; raises BenchmarkError when there are too few."""
+    if settings.draw is None:
+        return items
+    if settings.draw > len(items):
+        raise BenchmarkError(
+            f'draw "{settings.draw}" of "{settings.label}", which holds {len(items)}: give at most that'
+        )
+    chosen = set(random.Random(DRAW_SEED).sample(range(len(items)), settings.draw))
+    return [item for number, item in enumerate(items) if number in chosen]
+
+
+def rows_of(settings: BenchmarkSettings) -> Iterator[tuple[str, Row]]:
+    """(where, row) pairs from the source that the settings name, else from the benchmark's own."""
+    kind = settings.kind
+    if settings.path is not None:
+        yield from held_out(settings, file_rows(settings.path))
+    elif settings.tasks is not None:
+        yield from package_task_rows(source_of(settings.tasks))
+    elif settings.dataset is None and kind.rows is not None:
+        yield from kind.rows()
+    else:
+        name, subset = (settings.dataset, settings.subset) if settings.dataset else (kind.dataset, kind.subset)
+        yield from dataset_rows(name, subset, settings.split or kind.split, settings.revision)
+
+
+def held_out(settings: BenchmarkSettings, rows: Iterable[tuple[str, Row]]) -> Iterator[tuple[str, Row]]:
+    """Of a training run's tasks file the held-out ones; of any other file all rows."""
+    for where, row in rows:
+        if settings.benchmark != "doctests" or row.get("split") == "held_out":
+            yield where, row
+
+
+def source_of(settings: TaskSettings) -> TaskSource:
+    """All tasks of a package: a model that was not trained on it is held out from everything."""
+    return TaskSource(
+        settings.package, settings.preamble, settings.max_per_object, 1.0, 0, settings.environment, settings.display,
+        tuple(settings.preload),
+    )  # fmt: skip
+
+
+def fingerprint(items: list[Item]) -> str:
+    """Hash of everything that items ask and check."""
+    text = json.dumps([[item.id, item.prompt, repr(item.check), item.reference] for item in items])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,71 @@
+"""A running service that answers over HTTP, asked as a user would: gate, prompt rendering, adapter and engine."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import openai
+
+from training.errors import BenchmarkError, ServiceError
+from training.evaluate.answers import Answer, Facts, Question, Way
+
+TIMEOUT_S = 600
+
+
+class Service:
+    """Use through `answers`; raises ServiceError when nobody answers at the address."""
+
+    def __init__(self, address: str, concurrency: int) -> None:
+        self._address = address.rstrip("/")
+        self._concurrency = concurrency
+        self._client = openai.OpenAI(base_url=f"{self._address}/v1", api_key="none", max_retries=0, timeout=TIMEOUT_S)
+
+    def identity(self, model: str) -> Facts:
+        """All models of the service by name, with the content each was loaded from: any of them may be routed to."""
+        try:
+            cards = self._client.with_options(timeout=10).models.list().data
+        except openai.OpenAIError as error:
+            raise ServiceError(f'no service at "{self._address}" ({error}): start one with `make serve`') from error
+        return {"service": {card.id: (card.model_extra or {}).get("fingerprint") for card in cards}}
+
+    def start(self, model: str) -> None:
+        """It runs already."""
+
+    def answers(self, questions: list[Question], way: Way) -> Iterator[Answer]:
+        """As they are ready; a refusal ends the run, and what was not sent yet is not sent."""
+        begun = next((q.prompt.prefix for q in questions if q.prompt.prefix), "")
+        if begun:
+            raise BenchmarkError(
+                f'template "{way.resolved.template}" begins the answer ("{begun[:30]}..."), which a service does not '
+                "do: give another template, or an `offline` engine"
+            )
+        pool = ThreadPoolExecutor(self._concurrency)
+        try:
+            for done in as_completed([pool.submit(self._ask, question, way) for question in questions]):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _ask(self, question: Question, way: Way) -> Answer:
+        condition, decoding = way.condition, way.decoding
+        try:
+            answer = self._client.chat.completions.create(
+                model=condition.model, messages=[{"role": "user", "content": question.prompt.user}],
+                temperature=decoding.temperature, top_p=decoding.top_p, seed=question.seed,
+                max_tokens=way.resolved.max_tokens, stop=way.resolved.stop or None,
+                extra_body={"pointsman": {"context": condition.context}},
+            )  # fmt: skip
+        except openai.OpenAIError as error:
+            raise ServiceError(
+                f'the service refused a question under "{condition.label}": {error}; correct the model or the limits'
+            ) from error
+        routing = (answer.model_extra or {}).get("pointsman", {}).get("routing", {})
+        choice, usage = answer.choices[0], answer.usage
+        return Answer(
+            question.key, choice.message.content or "", choice.finish_reason, usage.prompt_tokens if usage else 0,
+            usage.completion_tokens if usage else 0, answer.model,
+            {name: routing[name] for name in ("reason", "probability") if name in routing},
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
