@@ -106,6 +106,7 @@ class BenchmarkSettings(Asking):
     revision: str | None = Field(default=None, description="Commit of the data set.")
     tasks: TaskSettings | None = Field(default=None, description="doctests: the package whose documentation is asked.")
     exclude: list[str] = Field(default=[], description="Ids left out, such as rows whose reference fails.")
+    conditions: list[str] | None = Field(default=None, description="Labels to ask it under; none means all.")
     draw: int | None = Field(default=None, ge=1, description="Ask this many items, drawn with seed 0; none asks all.")
     published: Published | None = Field(default=None, description="A score that others report.")
     sandbox: SandboxConfig | None = Field(default=None, description="How programs are run.")
@@ -183,6 +184,14 @@ class EvaluateConfig(Settings):
             raise ValueError(f'"{twice}" is there twice: name each once')
         if self.baseline not in labels:
             raise ValueError(f'baseline "{self.baseline}" is no condition: name one of {", ".join(labels)}')
+        for benchmark in self.benchmarks:
+            asked = labels if benchmark.conditions is None else benchmark.conditions
+            if unknown := [label for label in asked if label not in labels]:
+                raise ValueError(
+                    f'"{benchmark.label}" names the condition "{unknown[0]}": name some of {", ".join(labels)}'
+                )
+            if self.baseline not in asked:
+                raise ValueError(f'"{benchmark.label}" leaves the baseline "{self.baseline}" out: add it to conditions')
         if (self.service is None) == (self.offline is None):
             raise ValueError("either a running `service` answers or an `offline` engine: give one of them")
         for condition in self.conditions if self.offline else ():
@@ -192,6 +201,12 @@ class EvaluateConfig(Settings):
             if condition.context != "off":
                 raise ValueError(f'context "{condition.context}" needs a service, which has the gate: give "off"')
         return self
+
+
+def asked_under(config: EvaluateConfig, benchmark: BenchmarkSettings) -> list[Condition]:
+    """The conditions of one benchmark."""
+    wanted = benchmark.conditions
+    return [condition for condition in config.conditions if wanted is None or condition.label in wanted]
 
 
 def resolve(benchmark: BenchmarkSettings, condition: Condition) -> Resolved:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from machine.facts import hardware, versions
 from training.evaluate.answers import Facts
-from training.evaluate.config import BenchmarkSettings, Decoding, EvaluateConfig
+from training.evaluate.config import BenchmarkSettings, EvaluateConfig, asked_under
 from training.evaluate.measure import Cell
 from training.evaluate.page import write_page
 from training.evaluate.scores import Score, adjusted, compare, measures, outcome_counts, score
@@ -74,26 +74,19 @@ def settings_of(config: EvaluateConfig, benchmark: str) -> BenchmarkSettings:
 def all_scores(config: EvaluateConfig, cells: Cells) -> Iterator[Score]:
     """The scores of whole benchmarks, each followed by those of its categories where it has several."""
     for settings, decoding in product(config.benchmarks, config.decodings):
-        first = cells[settings.label, config.conditions[0].label, decoding.label]
-        for rule in first.bench.items[0].check.rules:
-            yield from adjusted(list(whole_scores(config, cells, settings.label, decoding, rule)))
-        for condition in config.conditions:
-            cell = cells[settings.label, condition.label, decoding.label]
-            base = cells[settings.label, config.baseline, decoding.label]
+        base = cells[settings.label, config.baseline, decoding.label]
+        mine = [cells[settings.label, c.label, decoding.label] for c in asked_under(config, settings)]
+        for rule in base.bench.items[0].check.rules:
+            yield from adjusted([one for cell in mine for one in whole_scores(cell, base, rule)])
+        for cell in mine:
             yield from adjusted(list(category_scores(cell, base)))
 
 
-def whole_scores(
-    config: EvaluateConfig, cells: Cells, benchmark: str, decoding: Decoding, rule: str
-) -> Iterator[Score]:
-    """Every condition of one benchmark by one rule; the plain pass rate is compared with the baseline's."""
-    base = cells[benchmark, config.baseline, decoding.label]
-    for condition in config.conditions:
-        cell = cells[benchmark, condition.label, decoding.label]
-        for number, (measure, k) in enumerate(measures(decoding)):
-            one = score(label(cell, measure), cell.bench.items, cell.samples, rule, k)
-            compared = number == 0 and condition.label != config.baseline
-            yield with_comparison(one, cell, base, "") if compared else one
+def whole_scores(cell: Cell, base: Cell, rule: str) -> Iterator[Score]:
+    """Every measure of one condition by one rule; the plain pass rate is compared with the baseline's."""
+    for number, (measure, k) in enumerate(measures(cell.way.decoding)):
+        one = score(label(cell, measure), cell.bench.items, cell.samples, rule, k)
+        yield with_comparison(one, cell, base, "") if number == 0 and cell is not base else one
 
 
 def category_scores(cell: Cell, base: Cell) -> Iterator[Score]:

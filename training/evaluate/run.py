@@ -17,7 +17,7 @@ from index.config import read_config
 from index.folder import make_folder
 from training.errors import BenchmarkError
 from training.evaluate.answers import Answerer
-from training.evaluate.config import BenchmarkSettings, EvaluateConfig, sandbox_of
+from training.evaluate.config import BenchmarkSettings, EvaluateConfig, asked_under, sandbox_of
 from training.evaluate.grade import Grader
 from training.evaluate.item import Item
 from training.evaluate.load import fingerprint, load_items
@@ -100,7 +100,7 @@ def cells_of(
     with Sandbox(sandbox_of(settings)) as sandbox:
         bench = Bench(settings, items, fingerprint(items), sandbox)
         refuse(settings.label, check(config, bench, bar), len(items))
-        for condition in config.conditions:
+        for condition in asked_under(config, settings):
             for decoding in config.decodings:
                 name = f"{settings.label} {condition.label} {decoding.label}"
                 task = bar.add_task(name, total=len(items) * decoding.samples)

@@ -43,6 +43,8 @@ def test_the_good_config_is_read(tmp_path: Path) -> None:
         ({"decodings": [{"temperature": 1, "samples": 3, "k": [1, 5]}]}, 'k "5" needs 5 samples and has 3'),
         ({"decodings": [{}, {}]}, '"greedy" is there twice'),
         ({"baseline": "bse"}, 'baseline "bse" is no condition: name one of base, specialist'),
+        ({"benchmarks": [{"benchmark": "humaneval", "conditions": ["base", "x"]}]}, 'names the condition "x"'),
+        ({"benchmarks": [{"benchmark": "humaneval", "conditions": ["specialist"]}]}, 'leaves the baseline "base" out'),
         ({"service": "http://127.0.0.1:1"}, "either a running `service` answers or an `offline` engine"),
         ({"offline": None}, "either a running `service` answers or an `offline` engine"),
         (
