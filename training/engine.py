@@ -44,7 +44,7 @@ class Engine:
                 use_tqdm_on_load=False,
                 **{"load_format": "safetensors", **lora, **arguments},
             )
-        except (ValueError, RuntimeError, OSError) as error:
+        except (ValueError, TypeError, RuntimeError, OSError) as error:
             reason = str(error).strip().splitlines()[-1][:300]
             raise EngineError(f'vLLM cannot load the model "{model}": {reason}') from error
         self._adapters = {

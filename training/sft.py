@@ -23,9 +23,10 @@ from starter import resolve_model
 from training.calibration import file_hash, first_calibration
 from training.config import SftConfig
 from training.errors import TaskError
+from training.extract import first_block
 from training.leak import clean_documents, clean_train, refuse_overlap
 from training.rows import Row, make_rows
-from training.tasks import Task, TaskSource, answer_code, package_tasks, read_tasks, write_tasks
+from training.tasks import Task, TaskSource, package_tasks, read_tasks, write_tasks
 from training.trainer import PROJECTIONS, train_adapter
 
 MARKER = "manifest.json"
@@ -76,7 +77,7 @@ def prepare_rows(config: SftConfig, tasks: list[Task], index: Index, encoder: En
     """The training rows; refused when any of them or any indexed document holds held-out code."""
     path = config.run / "rows.jsonl"
     rows = make_rows(clean_train(tasks), index, encoder.encode, config.rows, config.sft.seed)
-    refuse_overlap([answer_code(row["completion"][0]["content"]) for row in rows], index.documents, tasks)
+    refuse_overlap([first_block(row["completion"][0]["content"]) for row in rows], index.documents, tasks)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return rows
 

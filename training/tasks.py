@@ -27,7 +27,6 @@ from training.sandbox import Limits, Program, Sandbox, SandboxConfig
 from training.values import Outcome, outcomes, value_program
 
 Split = Literal["train", "held_out"]
-FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 # A library with a runtime of its own reserves gigabytes of addresses that it never touches.
 LIMITS = Limits(cpu_s=20, wall_s=60, memory_mib=6144, file_mib=64, open_files=256)
 
@@ -189,12 +188,6 @@ def verified(task: Task, outcome: Outcome) -> Task:
     return replace(task, expected=outcome.first, expected_second=outcome.second)
 
 
-def answer_code(answer: str) -> str:
-    """The code of an answer: its first fenced block, or the whole text when it has none."""
-    block = FENCE.search(answer)
-    return block.group(1) if block else answer
-
-
 def without_setup(code: str, setup: str) -> str:
     """An answer's code without the statements that repeat the set-up.
 
@@ -203,9 +196,9 @@ def without_setup(code: str, setup: str) -> str:
     try:
         given = {ast.dump(node) for node in ast.parse(setup).body}
         kept = [node for node in ast.parse(code).body if ast.dump(node) not in given]
-    except (SyntaxError, ValueError, RecursionError):
+        return "".join(f"{ast.unparse(node)}\n" for node in kept)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return code
-    return "".join(f"{ast.unparse(node)}\n" for node in kept)
 
 
 def normalised(code: str) -> set[str]:

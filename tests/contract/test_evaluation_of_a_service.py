@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from index.errors import ConfigError
 from training.errors import BenchmarkError, ServiceError
 from training.evaluate import run
 from training.tasks import Task, write_tasks
@@ -106,7 +107,7 @@ def test_what_is_on_disk_is_neither_asked_nor_graded_again(config: Path, tmp_pat
     run.main(config)
     assert [len(path.read_text().splitlines()) for path in answers] == [3, 3]
     assert [row["rate"]["passed"] for row in results(tmp_path)["scores"]] == [2, 2]
-    paces = [json.loads(line)["asked"] for line in (tmp_path / "out" / "pace.jsonl").read_text().splitlines()]
+    paces = [json.loads(line)["asked"] for line in (tmp_path / "out" / "pace.jsonl").read_text().splitlines() if line]
     assert paces == [2, 2, 1, 1]
 
 
@@ -194,7 +195,7 @@ def test_a_check_that_passes_the_empty_program_is_refused(config: Path, tmp_path
 def test_a_template_that_begins_the_answer_needs_the_engine(config: Path) -> None:
     """A service writes its answers from the start."""
     change(config, benchmarks=[{"benchmark": "humaneval", "draw": 2}])
-    with pytest.raises(BenchmarkError, match=r'template "evalplus" begins the answer.*`offline` engine'):
+    with pytest.raises(ConfigError, match=r'template "evalplus" of "humaneval" begins the answer.*`offline` engine'):
         run.main(config)
 
 
@@ -210,3 +211,42 @@ def test_a_service_that_is_not_there_ends_the_run(config: Path) -> None:
     change(config, service="http://127.0.0.1:9")
     with pytest.raises(ServiceError, match=r"http://127\.0\.0\.1:9.*make serve"):
         run.main(config)
+
+
+def test_a_second_run_in_the_same_folder_is_refused(config: Path, tmp_path: Path) -> None:
+    """Both would write the same files, and lose answers."""
+    (tmp_path / "out").mkdir()
+    with run.alone(tmp_path / "out"), pytest.raises(BenchmarkError, match="another evaluation writes to"):
+        run.main(config)
+
+
+def test_other_surroundings_of_a_program_are_graded_anew(config: Path, tmp_path: Path) -> None:
+    """The environment decides what programs compute; answers stay, grades do not."""
+    task = replace(TASK, reference="import os\nresult = os.environ.get('A', '')\n", expected="value:'5'")
+    task = replace(task, expected_second="value:'5'", instruction=f"```python\n{task.reference}```")
+    write_tasks(tmp_path / "tasks.jsonl", [task])
+    benchmark = yaml.safe_load(config.read_text())["benchmarks"][0]
+    change(config, benchmarks=[benchmark | {"sandbox": {"environment": {"A": "5"}}}])
+    run.main(config)
+    assert results(tmp_path)["scores"][0]["rate"]["passed"] == 1
+    change(config, benchmarks=[benchmark | {"sandbox": {"environment": {"A": "6"}}}])
+    with pytest.raises(BenchmarkError, match="its reference fails"):
+        run.main(config)
+
+
+def test_an_answer_too_deep_for_the_compiler_stops_nothing(config: Path, tmp_path: Path) -> None:
+    """It is wrong, and the others are still graded."""
+    deep = replace(TASK, id="t/9", instruction="```python\nresult = x" + ".y" * 3000 + "\n```")
+    write_tasks(tmp_path / "tasks.jsonl", [TASK, deep])
+    run.main(config)
+    assert results(tmp_path)["scores"][0]["rate"]["passed"] == 1
+
+
+def test_a_torn_line_of_the_pace_file_is_passed_over(config: Path, tmp_path: Path) -> None:
+    """A kill may cut any file."""
+    run.main(config)
+    with (tmp_path / "out" / "pace.jsonl").open("a") as file:
+        file.write('{"cell": "x", "as')
+    change(config, benchmarks=[yaml.safe_load(config.read_text())["benchmarks"][0] | {"max_tokens": 9}])
+    run.main(config)
+    assert results(tmp_path)["cells"][0]["pace"]["answers"] == 2

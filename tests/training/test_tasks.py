@@ -6,11 +6,11 @@ import pytest
 from index.documents import package_documents
 from tests.training.conftest import source
 from training.errors import LeakError, TaskError
+from training.extract import first_block
 from training.leak import clean_documents, clean_train, refuse_overlap
 from training.sandbox import Sandbox
 from training.tasks import (
     Task,
-    answer_code,
     normalised,
     package_tasks,
     read_tasks,
@@ -109,9 +109,9 @@ def test_code_is_compared_as_syntax() -> None:
 
 def test_the_first_fenced_block_is_the_answer() -> None:
     """Prose round the block is dropped; an answer without a block is taken whole, a cut one to its end."""
-    assert answer_code("Sure:\n```python\nresult = 1\n```\nDone.\n```\nx\n```") == "result = 1\n"
-    assert answer_code("result = 1") == "result = 1"
-    assert answer_code("```py\nresult = 1") == "result = 1"
+    assert first_block("Sure:\n```python\nresult = 1\n```\nDone.\n```\nx\n```") == "result = 1\n"
+    assert first_block("result = 1") == "result = 1"
+    assert first_block("```py\nresult = 1") == "result = 1"
 
 
 def test_tasks_survive_the_disk_and_a_broken_line_is_named(tasks: list[Task], tmp_path: Path) -> None:

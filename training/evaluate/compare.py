@@ -18,6 +18,7 @@ RESAMPLES = 10_000
 FLIPS = 100_000
 # Sums of shares that are equal but for rounding.
 TOLERANCE = 1e-9
+SIGNIFICANT = 0.05
 
 
 class Rate(Settings):
@@ -44,10 +45,9 @@ class Paired(Settings):
     high: float
     p_value: float = Field(description="Sign-flip test over clusters, two-sided; never below 1 / (FLIPS + 1).")
 
-    @property
-    def verdict(self) -> str:
-        """In words; "within noise" when the interval reaches 0."""
-        if self.low <= 0 <= self.high:
+    def verdict(self, p_value: float | None = None) -> str:
+        """In words: "within noise" when the interval reaches 0 or p, corrected or not, is 0.05 or more."""
+        if self.low <= 0 <= self.high or (self.p_value if p_value is None else p_value) >= SIGNIFICANT:
             return "within noise"
         return "better" if self.difference > 0 else "worse"
 
@@ -64,7 +64,9 @@ def design_effect(totals_C: np.ndarray, sizes_C: np.ndarray) -> float:
     """Variance of a clustered rate over that of as many independent items; at least 1."""
     n, count = sizes_C.sum(), len(sizes_C)
     p = totals_C.sum() / n
-    if count < 2 or p in (0, 1) or sizes_C.max() == 1:
+    if count < 2:
+        return float(n)
+    if p in (0, 1) or sizes_C.max() == 1:
         return 1.0
     residuals_C = totals_C - p * sizes_C
     variance = count / (count - 1) * (residuals_C**2).sum() / n**2

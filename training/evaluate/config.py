@@ -9,8 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from index.config import Settings
 from training.config import TaskSettings
 from training.evaluate.benchmarks.catalogue import BENCHMARKS, Benchmark
-from training.evaluate.extract import EXTRACTIONS
 from training.evaluate.prompts import TEMPLATES
+from training.extract import EXTRACTIONS
 from training.sandbox import Limits, SandboxConfig
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]{0,60}$")]
@@ -37,7 +37,9 @@ class Asking(Settings):
     template: str | None = Field(default=None, description="Prompt template, a name of prompts.py.")
     extraction: str | None = Field(default=None, description="How code is found in an answer, a name of extract.py.")
     max_tokens: int | None = Field(default=None, ge=1, description="Longest answer, in tokens.")
-    stop: list[str] | None = Field(default=None, max_length=4, description="Texts that end an answer.")
+    stop: list[Annotated[str, Field(min_length=1)]] | None = Field(
+        default=None, description="Texts that end an answer."
+    )
     cpu_s: int | None = Field(default=None, ge=1, description="CPU time of one program, in seconds.")
 
     @field_validator("template")
@@ -53,6 +55,8 @@ class Asking(Settings):
         return value if value is None else one_of(value, dict(EXTRACTIONS), "extraction")
 
 
+# By task_id, as its authors split it; rows of EvalPlus have ids of another form and no split.
+MBPP_SPLITS = {"prompt": (1, 10), "test": (11, 510), "validation": (511, 600), "train": (601, 974), "all": (1, 974)}
 ASKING = set(Asking.model_fields)
 
 
@@ -73,7 +77,7 @@ class Decoding(Settings):
     top_p: float = Field(default=1, gt=0, le=1, description="Nucleus sampled from.")
     samples: int = Field(default=1, ge=1, description="Answers to each question.")
     seed: int = Field(default=0, ge=0, description="Seed of the first sample; the next ones count up.")
-    k: list[int] = Field(default=[1], min_length=1, description="pass@k is estimated for each.")
+    k: list[int] = Field(default=[1], min_length=1, description="pass@k is estimated for each, and for 1.")
 
     @model_validator(mode="after")
     def possible(self) -> Self:
@@ -125,6 +129,12 @@ class BenchmarkSettings(Asking):
             raise ValueError(f'rows from "{given[0]}" and from "{given[1]}": name one source')
         if self.tasks is not None and self.benchmark != "doctests":
             raise ValueError(f'"tasks" is for doctests, not for "{self.benchmark}": give path or dataset')
+        if self.path is not None and (self.subset or self.revision or (self.split and self.benchmark != "mbpp")):
+            raise ValueError('"subset", "split" and "revision" are of data sets, and a file has none: take them away')
+        if self.path is not None and self.split and self.split not in MBPP_SPLITS:
+            raise ValueError(f'split "{self.split}" is none of MBPP: name one of {", ".join(MBPP_SPLITS)}')
+        if self.extraction is not None and not self.kind.extraction:
+            raise ValueError(f'extraction "{self.extraction}": "{self.benchmark}" reads answers by its own rules')
         if not given and not self.kind.dataset and self.kind.rows is None:
             raise ValueError(f'benchmark "{self.benchmark}" has no source of its own: give path or dataset')
         return self
@@ -176,8 +186,8 @@ class EvaluateConfig(Settings):
     conditions: list[Condition] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def sound(self) -> Self:
-        """Names decide files and comparisons: each once, and the baseline one of them; one thing answers."""
+    def named(self) -> Self:
+        """Names decide files and comparisons: each once, and the baseline one of them wherever it is compared with."""
         labels = [c.label for c in self.conditions]
         groups = (labels, [b.label for b in self.benchmarks], [d.label for d in self.decodings])
         for twice in {name for group in groups for name in group if group.count(name) > 1}:
@@ -192,15 +202,39 @@ class EvaluateConfig(Settings):
                 )
             if self.baseline not in asked:
                 raise ValueError(f'"{benchmark.label}" leaves the baseline "{self.baseline}" out: add it to conditions')
+        return self
+
+    @model_validator(mode="after")
+    def answered(self) -> Self:
+        """One thing answers, and it can do what is asked of it."""
         if (self.service is None) == (self.offline is None):
             raise ValueError("either a running `service` answers or an `offline` engine: give one of them")
-        for condition in self.conditions if self.offline else ():
-            known = ["base", *self.offline.adapters, *self.offline.others] if self.offline else []
-            if condition.model not in known:
-                raise ValueError(f'model "{condition.model}" is not known: name one of {", ".join(known)}, or add it')
-            if condition.context != "off":
-                raise ValueError(f'context "{condition.context}" needs a service, which has the gate: give "off"')
+        for condition in self.conditions:
+            if self.offline is not None:
+                refuse_offline(self.offline, condition)
+            else:
+                refuse_begun(self.benchmarks, condition)
         return self
+
+
+def refuse_offline(offline: OfflineSettings, condition: Condition) -> None:
+    """Raise ValueError on a condition that the engine has no model for, or no gate."""
+    known = ["base", *offline.adapters, *offline.others]
+    if condition.model not in known:
+        raise ValueError(f'model "{condition.model}" is not known: name one of {", ".join(known)}, or add it')
+    if condition.context != "off":
+        raise ValueError(f'context "{condition.context}" needs a service, which has the gate: give "off"')
+
+
+def refuse_begun(benchmarks: list[BenchmarkSettings], condition: Condition) -> None:
+    """Raise ValueError on a template that begins the answer: a service writes its answers from the start."""
+    for benchmark in benchmarks:
+        template = resolve(benchmark, condition).template
+        if TEMPLATES[template]("").prefix:
+            raise ValueError(
+                f'template "{template}" of "{benchmark.label}" begins the answer, which a service does not: give '
+                "another template, or an `offline` engine"
+            )
 
 
 def asked_under(config: EvaluateConfig, benchmark: BenchmarkSettings) -> list[Condition]:
@@ -217,7 +251,7 @@ def resolve(benchmark: BenchmarkSettings, condition: Condition) -> Resolved:
         limits = limits.model_copy(update={"cpu_s": cpu_s, "wall_s": 4.0 * cpu_s})
     return Resolved(
         template=asked["template"] or benchmark.kind.template,
-        extraction=asked["extraction"] or "",
+        extraction=asked["extraction"] or benchmark.kind.extraction,
         max_tokens=asked["max_tokens"] or 512,
         stop=list(benchmark.kind.stop) if asked["stop"] is None else asked["stop"],
         limits=limits,

@@ -27,6 +27,9 @@ def pass_at_k_of_items(counts: Counts, k: int) -> list[float]:
     return [pass_at_k(n, passed, k) for n, passed in counts]
 
 
-def best_of(counts: Counts) -> list[float]:
-    """1 for every item with any pass: what an oracle that sees the verdicts would reach."""
-    return [float(passed > 0) for _, passed in counts]
+def best_of(counts: Counts, n: int) -> list[float]:
+    """1 for every item with any pass: what an oracle that sees the verdicts would reach.
+
+    Not a number for an item without a pass of which fewer than n samples could be graded.
+    """
+    return [1.0 if passed else 0.0 if known >= n else nan for known, passed in counts]

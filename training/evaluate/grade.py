@@ -8,12 +8,13 @@ import hashlib
 import json
 import threading
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from training.evaluate.answers import Answer
 from training.evaluate.config import Resolved
 from training.evaluate.item import Grade, Item
-from training.sandbox import Limits, Program, Sandbox, Verdict
+from training.sandbox import Limits, Program, Sandbox, SandboxConfig, Verdict
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,26 @@ class Grader:
         return self._sandbox.run(program, self._limits) if first.passed else first
 
 
+@cache
+def graders() -> str:
+    """Hash of the code that decides verdicts: what another version graded is graded again."""
+    root = Path(__file__).parents[1]
+    files = [root / "extract.py", root / "values.py", Path(__file__)]
+    files += sorted((root / "evaluate/benchmarks").glob("*.py")) + sorted((root / "sandbox").rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def rules_of(items_hash: str, resolved: Resolved, sandbox: SandboxConfig) -> list[object]:
+    """Everything beside the answer that decides a grade."""
+    around = sandbox.model_dump(exclude={"workers", "limits"})
+    return [items_hash, resolved.extraction, resolved.limits.model_dump(), around, graders()]
+
+
 class GradeFile:
     """The grades of one benchmark's answers by one set of rules; its name is the hash of both."""
 
-    def __init__(self, folder: Path, name: str, answers: Path, items_hash: str, resolved: Resolved) -> None:
-        rules = [answers.stem, items_hash, resolved.extraction, resolved.limits.model_dump()]
+    def __init__(self, folder: Path, name: str, answers: Path, rules: list[object]) -> None:
+        rules = [answers.stem, *rules]
         digest = hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:12]
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{name}.{digest}.jsonl"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from training.config import TaskSettings
 from training.errors import BenchmarkError
 from training.evaluate.benchmarks.doctests import package_task_rows
-from training.evaluate.config import BenchmarkSettings
+from training.evaluate.config import MBPP_SPLITS, BenchmarkSettings
 from training.evaluate.item import Item
 from training.evaluate.sources import Row, dataset_rows, file_rows
 from training.tasks import TaskSource
@@ -30,6 +30,8 @@ def load_items(settings: BenchmarkSettings) -> list[Item]:
     for id_ in settings.exclude:
         if items.pop(id_, None) is None:
             raise BenchmarkError(f'exclude names "{id_}", which benchmark "{settings.label}" does not hold: correct it')
+    if not items:
+        raise BenchmarkError(f'exclude leaves nothing of benchmark "{settings.label}": name fewer ids')
     return drawn(list(items.values()), settings)
 
 
@@ -49,7 +51,7 @@ def rows_of(settings: BenchmarkSettings) -> Iterator[tuple[str, Row]]:
     """(where, row) pairs from the source that the settings name, else from the benchmark's own."""
     kind = settings.kind
     if settings.path is not None:
-        yield from held_out(settings, file_rows(settings.path))
+        yield from split_of(settings, file_rows(settings.path))
     elif settings.tasks is not None:
         yield from package_task_rows(source_of(settings.tasks))
     elif settings.dataset is None and kind.rows is not None:
@@ -59,11 +61,16 @@ def rows_of(settings: BenchmarkSettings) -> Iterator[tuple[str, Row]]:
         yield from dataset_rows(name, subset, settings.split or kind.split, settings.revision)
 
 
-def held_out(settings: BenchmarkSettings, rows: Iterable[tuple[str, Row]]) -> Iterator[tuple[str, Row]]:
-    """Of a training run's tasks file the held-out ones; of any other file all rows."""
+def split_of(settings: BenchmarkSettings, rows: Iterable[tuple[str, Row]]) -> Iterator[tuple[str, Row]]:
+    """The rows of a file that may be scored: held-out tasks, one split of MBPP by its ids; of other files all."""
+    low, high = MBPP_SPLITS[settings.split or "test"]
     for where, row in rows:
-        if settings.benchmark != "doctests" or row.get("split") == "held_out":
-            yield where, row
+        id_ = row.get("task_id")
+        if settings.benchmark == "doctests" and row.get("split") != "held_out":
+            continue
+        if settings.benchmark == "mbpp" and type(id_) is int and not low <= id_ <= high:
+            continue
+        yield where, row
 
 
 def source_of(settings: TaskSettings) -> TaskSource:

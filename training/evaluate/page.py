@@ -16,8 +16,9 @@ COLOURS = {
     "output_limit": "#a08650", "refused": "#9a5b8c", "infrastructure_error": "#9aa0a6",
 }  # fmt: skip
 STYLE = {
+    "text.parse_math": False,  # names may hold dollar signs
     "font.family": "sans-serif", "font.size": 9, "axes.edgecolor": MUTED, "axes.labelcolor": INK, "text.color": INK,
-    "xtick.color": INK, "ytick.color": INK, "svg.fonttype": "none", "svg.hashsalt": "pointsman",
+    "xtick.color": INK, "ytick.color": INK, "svg.fonttype": "none",  "svg.hashsalt": "pointsman",
 }  # fmt: skip
 Row = dict[str, Any]
 

@@ -4,12 +4,15 @@ The output folder keeps answers/ and grades/, so a killed run goes on where it w
 report.html are made from them at the end.
 """
 
+import fcntl
+import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
@@ -17,8 +20,8 @@ from index.config import read_config
 from index.folder import make_folder
 from training.errors import BenchmarkError
 from training.evaluate.answers import Answerer
-from training.evaluate.config import BenchmarkSettings, EvaluateConfig, asked_under, sandbox_of
-from training.evaluate.grade import Grader
+from training.evaluate.config import BenchmarkSettings, EvaluateConfig, asked_under, resolve, sandbox_of
+from training.evaluate.grade import Grader, rules_of
 from training.evaluate.item import Item
 from training.evaluate.load import fingerprint, load_items
 from training.evaluate.measure import Bench, Cell, measure
@@ -52,9 +55,9 @@ def main(path: Path, check_only: bool = False) -> None:
     config = read_config(path, EvaluateConfig)
     make_folder(config.output)
     loaded = [(settings, load_items(settings)) for settings in config.benchmarks]
-    with progress() as bar:
+    with alone(config.output), progress() as bar:
+        check_all(config, loaded, bar)
         if check_only:
-            check_all(config, loaded, bar)
             return
         with opened(config) as answerer:
             cells = [cell for settings, items in loaded for cell in cells_of(config, settings, items, answerer, bar)]
@@ -62,14 +65,13 @@ def main(path: Path, check_only: bool = False) -> None:
 
 
 def check_all(config: EvaluateConfig, loaded: Loaded, bar: Progress) -> None:
-    """Check every benchmark before any is refused; raises BenchmarkError naming all broken rows."""
+    """Check every benchmark before any model is asked; raises BenchmarkError naming all broken rows."""
     failures = []
     for settings, items in loaded:
-        with Sandbox(sandbox_of(settings)) as sandbox:
-            broken = check(config, Bench(settings, items, fingerprint(items), sandbox), bar)
+        broken = check(config, settings, items, bar)
         without = sum(item.reference is None for item in items)
         note = f", {without} have no reference" if without else ""
-        Console().print(f"{settings.label}: {len(items)} items, {len(broken)} broken{note}")
+        bar.console.print(f"{settings.label}: {len(items)} items, {len(broken)} broken{note}", highlight=False)
         try:
             refuse(settings.label, broken, len(items))
         except BenchmarkError as error:
@@ -78,17 +80,20 @@ def check_all(config: EvaluateConfig, loaded: Loaded, bar: Progress) -> None:
         raise BenchmarkError("\n".join(failures))
 
 
-def check(config: EvaluateConfig, bench: Bench, bar: Progress) -> list[Broken]:
-    """The benchmark's broken rows, from an earlier check where there was one."""
-    folder, limits = config.output / "self-check", sandbox_of(bench.settings).limits
-    key = f"{bench.items_hash[:16]}-{limits.cpu_s}s-{limits.memory_mib}mib"
+def check(config: EvaluateConfig, settings: BenchmarkSettings, items: list[Item], bar: Progress) -> list[Broken]:
+    """The benchmark's broken rows under the baseline's limits, from an earlier check where there was one."""
+    baseline = next(c for c in config.conditions if c.label == config.baseline)
+    resolved = resolve(settings, baseline)
+    rules = json.dumps(rules_of(fingerprint(items), resolved, sandbox_of(settings)))
+    folder, key = config.output / "self-check", hashlib.sha256(rules.encode()).hexdigest()[:16]
     found = remembered(folder, key)
     if found is None:
-        task = bar.add_task(f"{bench.settings.label} self-check", total=len(bench.items))
-        grader, found = Grader(bench.sandbox, limits, ""), []
-        for broken in broken_items(bench.items, grader, bench.sandbox.workers):
-            bar.advance(task)
-            found += [broken] if broken else []
+        task, found = bar.add_task(f"{settings.label} self-check", total=len(items)), []
+        with Sandbox(sandbox_of(settings)) as sandbox:
+            grader = Grader(sandbox, resolved.limits, settings.kind.extraction)
+            for broken in broken_items(items, grader, sandbox.workers):
+                bar.advance(task)
+                found += [broken] if broken else []
         remember(folder, key, found)
     return found
 
@@ -96,15 +101,27 @@ def check(config: EvaluateConfig, bench: Bench, bar: Progress) -> list[Broken]:
 def cells_of(
     config: EvaluateConfig, settings: BenchmarkSettings, items: list[Item], answerer: Answerer, bar: Progress
 ) -> Iterator[Cell]:
-    """Every condition and decoding of one benchmark, once its check has been checked."""
+    """Every condition and decoding of one benchmark."""
     with Sandbox(sandbox_of(settings)) as sandbox:
         bench = Bench(settings, items, fingerprint(items), sandbox)
-        refuse(settings.label, check(config, bench, bar), len(items))
         for condition in asked_under(config, settings):
             for decoding in config.decodings:
                 name = f"{settings.label} {condition.label} {decoding.label}"
-                task = bar.add_task(name, total=len(items) * decoding.samples)
+                task = bar.add_task(escape(name), total=len(items) * decoding.samples)
                 yield measure(bench, condition, decoding, answerer, config.output, partial(bar.advance, task))
+
+
+@contextmanager
+def alone(output: Path) -> Iterator[None]:
+    """Refuse a second run in the same folder: both would write the same files."""
+    with (output / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BenchmarkError(
+                f'another evaluation writes to "{output}": wait for it, or name another output'
+            ) from error
+        yield
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def score(
     found = counts(samples, rule)
     oracle = names["measure"].startswith("best-of")
     pairs = [found.get(item.id, (0, 0)) for item in items]
-    values = best_of(pairs) if oracle else pass_at_k_of_items(pairs, k)
+    values = best_of(pairs, k) if oracle else pass_at_k_of_items(pairs, k)
     known = {item.id: value for item, value, (n, _) in zip(items, values, pairs, strict=True) if not isnan(value) and n}
     clusters = {item.id: item.cluster for item in items}
     whole = all(value in (0, 1) for value in known.values())
@@ -81,8 +81,8 @@ def score(
 
 
 def measures(decoding: Decoding) -> list[tuple[str, int]]:
-    """(name, k) of every measure of a decoding."""
-    found = [(f"pass@{k}[{decoding.label}]", k) for k in decoding.k]
+    """(name, k) of every measure of a decoding; pass@1, which runs are compared by, comes first."""
+    found = [(f"pass@{k}[{decoding.label}]", k) for k in sorted({1, *decoding.k})]
     if decoding.samples > 1:
         found.append((f"best-of-{decoding.samples}, oracle[{decoding.label}]", decoding.samples))
     return found
@@ -104,7 +104,7 @@ def compare(
         if mine[i.id] != other[i.id]
     ]
     return Comparison(
-        baseline=baseline, result=result, verdict=result.verdict, p_holm=result.p_value, items=len(common),
+        baseline=baseline, result=result, verdict=result.verdict(), p_holm=result.p_value, items=len(common),
         gained=[change for up, change in changes if up], lost=[change for up, change in changes if not up],
     )  # fmt: skip
 
@@ -123,11 +123,14 @@ def adjusted(scores: list[Score]) -> list[Score]:
     compared = [s.comparison for s in scores if s.comparison is not None]
     new = iter(holm([comparison.result.p_value for comparison in compared]))
     return [
-        s.model_copy(update={"comparison": s.comparison.model_copy(update={"p_holm": next(new)})})
-        if s.comparison is not None
-        else s
+        s.model_copy(update={"comparison": corrected(s.comparison, next(new))}) if s.comparison is not None else s
         for s in scores
     ]
+
+
+def corrected(comparison: Comparison, p_holm: float) -> Comparison:
+    """The comparison with its p corrected, and the verdict that follows from it."""
+    return comparison.model_copy(update={"p_holm": p_holm, "verdict": comparison.result.verdict(p_holm)})
 
 
 def outcome_counts(samples: Mapping[str, list[Graded]]) -> dict[str, Any]:

@@ -19,10 +19,14 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Broken:
-    """An item whose check does not tell right from wrong, and how that showed."""
+    """An item whose check does not tell right from wrong, and how that showed.
+
+    `certain` is False where the sandbox could say nothing, which may be the machine's doing.
+    """
 
     id: str
     reason: str
+    certain: bool = True
 
 
 def broken_items(items: list[Item], grader: Grader, workers: int) -> Iterator[Broken | None]:
@@ -36,10 +40,11 @@ def examine(item: Item, grader: Grader) -> Broken | None:
     if item.reference is not None:
         grade = grader.grade(item, item.reference)
         if not all(grade.scores.values()):
-            return Broken(item.id, f"its reference fails: {grade.status} {grade.detail}".strip()[:300])
-    if grader.grade(item, "").passed:
-        return Broken(item.id, "the empty answer passes")
-    return None
+            return Broken(item.id, f"its reference fails: {grade.status} {grade.detail}".strip()[:300], grade.counts)
+    empty = grader.grade(item, "")
+    if not empty.counts:
+        return Broken(item.id, f"its check cannot be run: {empty.detail}"[:300], certain=False)
+    return Broken(item.id, "the empty answer passes") if empty.passed else None
 
 
 def refuse(benchmark: str, broken: list[Broken], total: int) -> None:
@@ -62,7 +67,9 @@ def remembered(folder: Path, key: str) -> list[Broken] | None:
 
 
 def remember(folder: Path, key: str, broken: list[Broken]) -> None:
-    """Keep what a check found."""
+    """Keep what a check found, unless another try may find something else."""
+    if not all(row.certain for row in broken):
+        return
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{key}.partial"
     partial.write_text(json.dumps([asdict(row) for row in broken]) + "\n")

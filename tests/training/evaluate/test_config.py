@@ -45,6 +45,10 @@ def test_the_good_config_is_read(tmp_path: Path) -> None:
         ({"baseline": "bse"}, 'baseline "bse" is no condition: name one of base, specialist'),
         ({"benchmarks": [{"benchmark": "humaneval", "conditions": ["base", "x"]}]}, 'names the condition "x"'),
         ({"benchmarks": [{"benchmark": "humaneval", "conditions": ["specialist"]}]}, 'leaves the baseline "base" out'),
+        ({"benchmarks": [{"benchmark": "gsm8k", "extraction": "first"}]}, "reads answers by its own rules"),
+        ({"benchmarks": [{"benchmark": "gsm8k", "path": "a", "split": "test"}]}, "are of data sets"),
+        ({"benchmarks": [{"benchmark": "mbpp", "path": "a", "split": "tset"}]}, 'split "tset" is none of MBPP'),
+        ({"benchmarks": [{"benchmark": "mbpp", "stop": [""]}]}, "stop"),
         ({"service": "http://127.0.0.1:1"}, "either a running `service` answers or an `offline` engine"),
         ({"offline": None}, "either a running `service` answers or an `offline` engine"),
         (

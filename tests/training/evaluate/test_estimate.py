@@ -30,4 +30,5 @@ def test_impossible_counts_are_refused(n: int, passed: int, k: int) -> None:
 def test_best_of_n_is_what_an_oracle_reaches() -> None:
     """The same as pass@n, by another name."""
     counts = [(4, 0), (4, 1), (4, 4)]
-    assert best_of(counts) == pass_at_k_of_items(counts, 4) == [0, 1, 1]
+    assert best_of(counts, 4) == pass_at_k_of_items(counts, 4) == [0, 1, 1]
+    assert [isnan(value) for value in best_of([(3, 0), (3, 1)], 4)] == [True, False]

@@ -45,7 +45,7 @@ def test_sampled_passes_are_estimated_by_item() -> None:
     """pass@1 is the share of samples, pass@2 by the formula, best-of-4 what any sample reaches."""
     graded = group(samples("xx..", "....", "x..."))
     values = {}
-    for name, k in measures(Decoding(temperature=1, samples=4, k=[1, 2])):
+    for name, k in measures(Decoding(temperature=1, samples=4, k=[2])):
         found = score(NAMES | {"measure": name}, items(3), graded, "passed", k).rate
         assert found is not None
         values[name.split("[")[0]] = round(found.value, 4)
@@ -80,3 +80,10 @@ def test_verdicts_models_and_cut_answers_are_counted() -> None:
     """Over all samples."""
     counted = outcome_counts(group(samples("x.", "??")))
     assert counted == {"verdicts": {"?": 2, "x": 1, ".": 1}, "cut_at_max_tokens": 0, "served": {"base": 4}}
+
+
+def test_an_oracle_says_nothing_of_an_item_half_unknown() -> None:
+    """A sample that could not be graded may have passed."""
+    one = score(NAMES | {"measure": "best-of-3, oracle"}, items(3), group(samples("..?", "x.?", "...")), "passed", 3)
+    assert one.rate is not None
+    assert (one.rate.passed, one.rate.total, one.unknown) == (1, 2, 1)

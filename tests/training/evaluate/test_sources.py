@@ -112,3 +112,47 @@ def test_lines_end_at_newlines_alone(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"a": "x\u2028y\x85z"}, ensure_ascii=False) + "\n")
     assert [row for _, row in file_rows(path)] == [{"a": "x\u2028y\x85z"}]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"prompt": None}, '"prompt" is null, not a text'),
+        ({"canonical_solution": 3}, '"canonical_solution" is 3, not a text'),
+        ({"entry_point": None}, '"entry_point" is null'),
+        ({"task_id": ["x"]}, r'"task_id" is \["x"\]'),
+        ({"task_id": True}, '"task_id" is true'),
+        ({"test": "\ud800"}, '"test" holds half a character'),
+    ],
+)
+def test_values_of_another_type_are_refused(tmp_path: Path, change: dict[str, object], said: str) -> None:
+    """Naming line, key and value."""
+    with pytest.raises(BenchmarkError, match=rf"line 1: {said}"):
+        load(write(tmp_path / "rows.jsonl", [ROW | change]))
+
+
+def test_excluding_everything_is_refused(tmp_path: Path) -> None:
+    """It has no rate either."""
+    with pytest.raises(BenchmarkError, match="exclude leaves nothing"):
+        load(write(tmp_path / "rows.jsonl", [ROW]), exclude=["t/0"])
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    """Wherever the damage is."""
+    path = write(tmp_path / "rows.jsonl.gz", [ROW] * 50)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(bytes(data))
+    with pytest.raises(BenchmarkError, match="cannot be read"):
+        load(path)
+
+
+def test_mbpp_is_scored_on_its_test_split(tmp_path: Path) -> None:
+    """The other rows are for training, validation and prompts; rows of EvalPlus have no split."""
+    row = {"text": "?", "code": "def f():\n    return 1", "test_list": ["assert f() == 1"]}
+    path = write(tmp_path / "rows.jsonl", [row | {"task_id": n} for n in (1, 11, 510, 511, 601)])
+    ids = {
+        split: [item.id for item in load_items(BenchmarkSettings(benchmark="mbpp", path=path, split=split))]
+        for split in (None, "train", "all")
+    }
+    assert ids == {None: ["11", "510"], "train": ["601"], "all": ["1", "11", "510", "511", "601"]}

@@ -17,7 +17,9 @@ CODE_END = (*BLOCK_END, "\nif __name__", "\ndef main(", "\nprint(")
 
 @dataclass(frozen=True)
 class Benchmark:
-    """`item` reads a row; `template`, `stop` and `preload` are what holds without a word in the config.
+    """`item` reads a row; `template` to `preload` are what holds without a word in the config.
+
+    `extraction` is "" where the check reads answers by rules of its own.
 
     `rows` are those of a package; else `dataset`, `subset` and `split` name it on the Hugging Face hub, "" where no
     data set there has the form needed.
@@ -25,6 +27,7 @@ class Benchmark:
 
     item: Callable[[str, Row], Item]
     template: str
+    extraction: str
     stop: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
     rows: Callable[[], Iterator[tuple[str, Row]]] | None = None
@@ -34,13 +37,21 @@ class Benchmark:
 
 
 BENCHMARKS = {
-    "humaneval": Benchmark(humaneval_item, "evalplus", CODE_END, ("numpy",), package_rows),
-    "humaneval+": Benchmark(humaneval_plus_item, "evalplus", CODE_END, ("numpy",), dataset="evalplus/humanevalplus"),
-    "mbpp": Benchmark(
-        mbpp_item, "evalplus", CODE_END, ("numpy",), dataset="google-research-datasets/mbpp", subset="full"
+    "humaneval": Benchmark(humaneval_item, "evalplus", "definitions", CODE_END, ("numpy",), package_rows),
+    "humaneval+": Benchmark(
+        humaneval_plus_item, "evalplus", "definitions", CODE_END, ("numpy",), dataset="evalplus/humanevalplus"
     ),
-    "mbpp+": Benchmark(mbpp_plus_item, "evalplus", CODE_END, ("numpy",), dataset="evalplus/mbppplus"),
-    "gsm8k": Benchmark(gsm8k_item, "plain", dataset="openai/gsm8k", subset="main"),
-    "livecodebench": Benchmark(livecodebench_item, "plain", BLOCK_END, ("numpy",)),
-    "doctests": Benchmark(task_item, "plain", BLOCK_END),
+    "mbpp": Benchmark(
+        mbpp_item,
+        "evalplus",
+        "definitions",
+        CODE_END,
+        ("numpy",),
+        dataset="google-research-datasets/mbpp",
+        subset="full",
+    ),
+    "mbpp+": Benchmark(mbpp_plus_item, "evalplus", "definitions", CODE_END, ("numpy",), dataset="evalplus/mbppplus"),
+    "gsm8k": Benchmark(gsm8k_item, "plain", "", dataset="openai/gsm8k", subset="main"),
+    "livecodebench": Benchmark(livecodebench_item, "plain", "last", BLOCK_END, ("numpy",)),
+    "doctests": Benchmark(task_item, "plain", "first", BLOCK_END),
 }

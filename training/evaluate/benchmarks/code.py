@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from training.errors import BenchmarkError
-from training.evaluate.extract import EXTRACTIONS, defines
 from training.evaluate.item import Grade, Item, Run, graded
-from training.evaluate.sources import Row, get, package_rows
+from training.evaluate.sources import Row, identity, package_rows, text, texts
+from training.extract import EXTRACTIONS, after, defines
 from training.sandbox import Program
 
 PLUS_CHECK = "\nplus_check(candidate)\n"
@@ -28,11 +28,11 @@ class CodeCheck:
     stub: str = ""
     rules: tuple[str, ...] = ("passed",)
 
-    def program(self, answer: str, extraction: str = "") -> Program:
+    def program(self, answer: str, extraction: str = "definitions") -> Program:
         """The answer as a whole program."""
-        code = EXTRACTIONS[extraction or "definitions"](answer, self.entry_point)
+        code = EXTRACTIONS[extraction](answer, self.entry_point)
         whole = defines(code, self.entry_point) or not self.stub
-        return Program(f"{self.given}\n{code}" if whole else self.stub + code, self.test, self.entry_point, self.setup)
+        return Program(after(self.given, code) if whole else self.stub + code, self.test, self.entry_point, self.setup)
 
     def grade(self, answer: str, extraction: str, run: Run) -> Grade:
         """The verdict on the program."""
@@ -47,10 +47,10 @@ def entry_points() -> frozenset[str]:
 
 def humaneval_item(where: str, row: Row) -> Item:
     """Chen et al. 2021, arXiv 2107.03374."""
-    id_, prompt, entry = get(row, where, "task_id"), get(row, where, "prompt"), get(row, where, "entry_point")
+    id_, prompt, entry = identity(row, where, "task_id"), text(row, where, "prompt"), text(row, where, "entry_point")
     given = prompt.split(f"def {entry}(")[0]
-    check = CodeCheck(entry, get(row, where, "test"), given, setup=given, stub=prompt)
-    reference = fenced(prompt + get(row, where, "canonical_solution"))
+    check = CodeCheck(entry, text(row, where, "test"), given, setup=given, stub=prompt)
+    reference = fenced(prompt + text(row, where, "canonical_solution"))
     return Item(id_, prompt, check, "MIT", "HumanEval", reference, cluster=id_)
 
 
@@ -62,12 +62,13 @@ def humaneval_plus_item(where: str, row: Row) -> Item:
 
 def mbpp_item(where: str, row: Row) -> Item:
     """Austin et al. 2021, arXiv 2108.07732: a sentence and assertions; the function is the one they call."""
-    tests = "\n".join(get(row, where, "test_list"))
-    reference = get(row, where, "code", "canonical_solution")
+    tests = "\n".join(texts(row, where, "test_list"))
+    reference = text(row, where, "code", "canonical_solution")
     imports = [*(row.get("test_imports") or []), *shared_imports(tests, reference)]
     setup = "\n".join([*imports, row.get("test_setup_code") or ""])
-    check = CodeCheck(row.get("entry_point") or called(tests, reference, where), tests, setup=setup)
-    id_ = str(get(row, where, "task_id"))
+    entry = text(row, where, "entry_point") if "entry_point" in row else called(tests, reference, where)
+    check = CodeCheck(entry, tests, setup=setup)
+    id_ = identity(row, where, "task_id")
     return Item(id_, mbpp_prompt(row, where), check, "CC-BY-4.0", "MBPP", fenced(reference), cluster=id_)
 
 
@@ -75,7 +76,7 @@ def mbpp_plus_item(where: str, row: Row) -> Item:
     """MBPP with EvalPlus's tests: an answer must pass both."""
     base = mbpp_item(where, row)
     assert isinstance(base.check, CodeCheck)
-    plus = get(row, where, "test")
+    plus = text(row, where, "test")
     if "def plus_check(" in plus:
         cases = row.get("n_base", 1) or row.get("n_plus", 1)
         plus = f"{plus}\n{PLUS_CHECK}" if cases else ""
@@ -89,7 +90,7 @@ def mbpp_prompt(row: Row, where: str) -> str:
     prompt = str(row.get("prompt") or "")
     if prompt.lstrip().startswith('"""'):
         return prompt
-    return f'"""\n{get(row, where, "text", "prompt").strip()}\n{get(row, where, "test_list")[0]}\n"""\n'
+    return f'"""\n{text(row, where, "text", "prompt").strip()}\n{texts(row, where, "test_list")[0]}\n"""\n'
 
 
 def fenced(code: str) -> str:
@@ -101,7 +102,7 @@ def shared_imports(tests: str, reference: str) -> list[str]:
     """The reference's imports of modules that the assertions name too; they were written to run in one process."""
     try:
         used = {node.id for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.Name)}
-        imports = [node for node in ast.parse(reference).body if isinstance(node, ast.Import)]
+        imports = [n for n in ast.parse(reference).body if isinstance(n, ast.Import | ast.ImportFrom)]
     except SyntaxError:
         return []
     return [ast.unparse(node) for node in imports if used & {name.asname or name.name for name in node.names}]

@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass
 
 from training.errors import BenchmarkError
-from training.evaluate.extract import EXTRACTIONS
 from training.evaluate.item import Grade, Item, Run, graded
-from training.evaluate.sources import Row
+from training.evaluate.sources import Row, checked
+from training.extract import EXTRACTIONS
 from training.tasks import Task, TaskSource, package_tasks
 
 
@@ -18,7 +18,7 @@ class TaskCheck:
 
     def grade(self, answer: str, extraction: str, run: Run) -> Grade:
         """The verdict on the code."""
-        return graded(run(self.task.program(EXTRACTIONS[extraction or "first"](answer, ""))))
+        return graded(run(self.task.program(EXTRACTIONS[extraction](answer, ""))))
 
 
 def task_item(where: str, row: Row) -> Item:
@@ -27,6 +27,8 @@ def task_item(where: str, row: Row) -> Item:
         task = Task(**row)
     except TypeError as error:
         raise BenchmarkError(f"{where} is not a task ({error}): make the file with `pointsman train tasks`") from error
+    for name, value in row.items():
+        checked(value, where, name)
     reference = f"```python\n{task.reference}```"
     return Item(task.id, task.instruction, TaskCheck(task), task.licence, task.source, reference, cluster=task.name)
 

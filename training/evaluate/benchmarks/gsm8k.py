@@ -1,15 +1,15 @@
 """GSM8K (Cobbe et al. 2021, arXiv 2110.14168): the last number of an answer, by two rules side by side.
 
-strict takes the number after `####`, flexible the last number anywhere, as lm-evaluation-harness does. Asked without
-examples; published scores mostly show four or eight.
+strict takes the number after the first `####`, flexible the last number anywhere: lm-evaluation-harness's two readings,
+here of the number's value, so that 18.00 is 18. Asked without examples; published scores mostly show four or eight.
 """
 
 from dataclasses import dataclass
 
 from training.errors import BenchmarkError
-from training.evaluate.extract import flexible_number, strict_number
 from training.evaluate.item import Grade, Item, Run
-from training.evaluate.sources import Row, get
+from training.evaluate.sources import Row, text
+from training.extract import flexible_number, strict_number
 
 FORM = "Reason step by step, then give the final number after four hash signs, like this: #### 42"
 
@@ -31,7 +31,7 @@ class NumberCheck:
 
 def gsm8k_item(where: str, row: Row) -> Item:
     """One problem; its gold is what stands after `####`. Rows have no id of their own: their place is one."""
-    question, answer = get(row, where, "question"), get(row, where, "answer")
+    question, answer = text(row, where, "question"), text(row, where, "answer")
     gold = strict_number(answer)
     if gold is None:
         raise BenchmarkError(f'{where}: its answer has no "#### number": copy the file again')

@@ -6,30 +6,42 @@ higher scores than the official ones, which use private tests too. There are no 
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from training.errors import BenchmarkError
-from training.evaluate.extract import EXTRACTIONS
 from training.evaluate.item import Grade, Item, Run, graded
-from training.evaluate.sources import Row, get
+from training.evaluate.sources import Row, identity, shortened, text
+from training.extract import EXTRACTIONS, after
 from training.sandbox import Program
 
-# Runs in the candidate's process: the program as a function from input text to output text.
+# Runs in the candidate's process: the program as a function from input text to output text, through descriptors 0 and 1
+# so that every way of reading and writing works.
 HARNESS = """
-import io, sys
-def run(text):
-    kept = sys.stdin, sys.stdout
-    sys.stdin = io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8")
-    sys.stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
-    try:
+def run(given):
+    import os, sys, tempfile
+    # What an earlier call left there closes its descriptor when it goes, which must be before these are opened.
+    sys.stdin = sys.__stdin__ = sys.stdout = sys.__stdout__ = None
+    while (null := os.open("/dev/null", os.O_RDWR)) < 2:
+        pass
+    os.close(null)
+    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
+        stdin.write(given.encode())
+        stdin.seek(0)
+        os.dup2(stdin.fileno(), 0)
+        os.dup2(stdout.fileno(), 1)
+        sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace", closefd=False)
+        sys.stdout = sys.__stdout__ = own = open(1, "w", encoding="utf-8", errors="replace", closefd=False)
         try:
             exec(compile({source!r}, "solution.py", "exec"), {{"__name__": "__main__"}})
         except SystemExit:
             pass
-        sys.stdout.flush()
-        return sys.stdout.buffer.getvalue().decode()
-    finally:
-        sys.stdin, sys.stdout = kept
+        finally:
+            for stream in (own, sys.stdout):
+                try:
+                    stream.flush()
+                except (ValueError, OSError, AttributeError):
+                    pass
+        stdout.seek(0)
+        return stdout.read().decode(errors="replace")
 """
 # What the contest site has imported where a method of `Solution` is asked for.
 IMPORTS = """
@@ -73,7 +85,8 @@ def plain(value):
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 def check(candidate):
     for given, wanted in CASES:
-        assert plain(candidate(*[json.loads(line) for line in given.split("\\n")])) == json.loads(wanted), given[:200]
+        arguments = [json.loads(line) for line in given.split("\\n") if line.strip()]
+        assert plain(candidate(*arguments)) == json.loads(wanted), given[:200]
 """
 
 
@@ -85,11 +98,11 @@ class ContestCheck:
     method: str = ""
     rules: tuple[str, ...] = ("passed",)
 
-    def program(self, answer: str, extraction: str = "") -> Program:
+    def program(self, answer: str, extraction: str = "last") -> Program:
         """The answer as a program for the tests; the empty answer stays empty."""
-        code = EXTRACTIONS[extraction or "last"](answer, "Solution")
+        code = EXTRACTIONS[extraction](answer, "Solution")
         if self.method:
-            return Program(f"{IMPORTS}\n{code}", self.test, f"Solution.{self.method}")
+            return Program(after(IMPORTS, code), self.test, f"Solution.{self.method}")
         return Program(HARNESS.format(source=code), self.test, "run")
 
     def grade(self, answer: str, extraction: str, run: Run) -> Grade:
@@ -99,29 +112,37 @@ class ContestCheck:
 
 def livecodebench_item(where: str, row: Row) -> Item:
     """One problem with its public tests, and its private ones where the row has them in the open."""
-    tests = [*tests_of(row, where, "public_test_cases"), *tests_of(row, where, "private_test_cases")]
+    private = tests_of(row, where, "private_test_cases")
+    tests = [*tests_of(row, where, "public_test_cases"), *private]
     if not tests:
         raise BenchmarkError(f"{where} has no test: leave the row out")
-    cases = [(get(test, where, "input"), get(test, where, "output")) for test in tests]
+    cases = [(text(test, where, "input"), text(test, where, "output")) for test in tests]
     if tests[0].get("testtype") == "functional":
-        method = json.loads(row.get("metadata") or "{}").get("func_name")
-        if not method:
-            raise BenchmarkError(f'{where}: its metadata have no "func_name": copy the file again')
-        check = ContestCheck(METHOD_TEST.format(cases=cases), method)
-        form = f"Complete the class:\n```python\n{(row.get('starter_code') or '').rstrip()}\n```"
+        check = ContestCheck(METHOD_TEST.format(cases=cases), method_of(row, where))
+        form = f"Complete the class:\n```python\n{text(row, where, 'starter_code').rstrip()}\n```"
     else:
         check = ContestCheck(STDIN_TEST.format(cases=cases))
         form = "Read the input from standard input and print the answer."
-    id_ = str(get(row, where, "question_id"))
-    prompt = f"{get(row, where, 'question_content').strip()}\n\n{form} Answer with one Python code block."
-    only = "public tests" if not row.get("private_test_cases") else "public and private tests"
+    id_ = identity(row, where, "question_id")
+    prompt = f"{text(row, where, 'question_content').strip()}\n\n{form} Answer with one Python code block."
+    only = "public and private tests" if private else "public tests"
     return Item(
         id_, prompt, check, "CC (the contest sites' own texts)", f"LiveCodeBench, {only}", cluster=id_,
-        category=str(get(row, where, "difficulty")),
+        category=text(row, where, "difficulty"),
     )  # fmt: skip
 
 
-def tests_of(row: Row, where: str, key: str) -> list[dict[str, Any]]:
+def method_of(row: Row, where: str) -> str:
+    """The method of `Solution` that the metadata name; raises BenchmarkError."""
+    metadata = row.get("metadata")
+    try:
+        metadata = json.loads(metadata) if isinstance(metadata, str) else metadata
+    except ValueError as error:
+        raise BenchmarkError(f'{where}: "metadata" is not JSON ({error}): copy the file again') from error
+    return text(metadata if isinstance(metadata, dict) else {}, f"{where}, metadata", "func_name")
+
+
+def tests_of(row: Row, where: str, key: str) -> list[Row]:
     """Tests as a list, also where the row holds them as JSON text; packed private tests are left out."""
     value = row.get(key) or []
     if isinstance(value, str):
@@ -131,4 +152,6 @@ def tests_of(row: Row, where: str, key: str) -> list[dict[str, Any]]:
             if key == "private_test_cases":
                 return []
             raise BenchmarkError(f'{where}: "{key}" is not JSON: copy the file again') from None
-    return list(value)
+    if not isinstance(value, list) or not all(isinstance(test, dict) for test in value):
+        raise BenchmarkError(f'{where}: "{key}" is {shortened(value)}, not a list of tests: copy the file again')
+    return value
