@@ -55,7 +55,7 @@ def graders() -> str:
 
 def rules_of(items_hash: str, resolved: Resolved, sandbox: SandboxConfig) -> list[object]:
     """Everything beside the answer that decides a grade."""
-    around = sandbox.model_dump(exclude={"workers", "limits"})
+    around = sandbox.model_dump(exclude={"workers", "limits", "nice"})
     return [items_hash, resolved.extraction, resolved.limits.model_dump(), around, graders()]
 
 

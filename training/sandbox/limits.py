@@ -33,6 +33,7 @@ class SandboxConfig(Settings):
     workers: int | None = Field(default=None, ge=1, description="Warm processes; by default one a core.")
     scratch: bool = Field(default=True, description="Whether programs have a folder to write to, emptied after each.")
     scratch_mib: int = Field(default=64, ge=1, description="Size of that folder, where the level is full.")
+    nice: int = Field(default=0, ge=0, le=19, description="Priority below the caller's, for a model that runs beside.")
     preload: list[str] = Field(default=[], description="Packages imported once a worker, which programs may import.")
     environment: dict[str, str] = Field(default={}, description="Environment of every program.")
     limits: Limits = Limits()

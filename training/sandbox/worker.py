@@ -62,7 +62,7 @@ class Worker:
         inner.close()
         setup = {
             "level": jail.level, "filter": compiled.hex(), "scratch": jail.scratch, "readable": SYSTEM,
-            "libraries": jail.libraries, "packages": jail.packages, "preload": config.preload,
+            "libraries": jail.libraries, "packages": jail.packages, "preload": config.preload, "nice": config.nice,
         }  # fmt: skip
         try:
             self._send(setup)

@@ -559,3 +559,12 @@ def test_a_level_that_is_demanded_is_not_fallen_short_of(sandbox: Sandbox) -> No
             Sandbox(SandboxConfig(level="full"))
     else:
         assert sandbox.isolation == "namespaces+landlock+seccomp+rlimits"
+
+
+def test_programs_can_be_made_to_give_way() -> None:
+    """A model that generates beside them is not held up."""
+    code = "import os\ndef priority():\n    return os.getpriority(os.PRIO_PROCESS, 0)\n"
+    wanted = min(19, os.getpriority(os.PRIO_PROCESS, 0) + 7)
+    check = f"def check(candidate):\n    assert candidate() == {wanted}\n"
+    with Sandbox(SandboxConfig(workers=1, nice=7)) as sandbox:
+        assert sandbox.run(Program(code, check, "priority")).passed

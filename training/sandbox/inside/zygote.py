@@ -144,6 +144,7 @@ def main() -> None:
     setup, _ = receive(control)
     assert setup is not None
     try:
+        os.nice(setup["nice"])
         sys.path[:0] = setup["packages"]
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1))
         kernel.drop_capabilities()
