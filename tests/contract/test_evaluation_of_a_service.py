@@ -19,7 +19,8 @@ from training.evaluate import run
 from training.tasks import Task, write_tasks
 
 TASK = Task(
-    "t/0", "toy.one", "held_out", "```python\nresult = 1\n```", "", "result = 1\n", "value:1", "value:1", "test", "MIT"
+    "t/0", "toy.one", "held_out", "```python\nresult = int('1')\n```", "", "result = int('1')\n", "value:1", "value:1",
+    "test", "MIT",
 )  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def test_what_is_on_disk_is_neither_asked_nor_graded_again(config: Path, tmp_pat
     answers = sorted((tmp_path / "out" / "answers").iterdir())
     for path in answers:
         head, first, second = path.read_text().splitlines()
-        kept, cut = (first, second) if "result = 1" in first else (second, first)
+        kept, cut = (first, second) if "int(" in first else (second, first)
         path.write_text(f"{head}\n{kept}\n{cut[:20]}")
     for path in (tmp_path / "out" / "grades").iterdir():
         rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -149,7 +150,7 @@ def test_answers_of_other_settings_are_not_mixed_in(config: Path, tmp_path: Path
 
 def test_sampled_answers_are_estimated_apart_from_greedy_ones(config: Path, tmp_path: Path) -> None:
     """pass@k for each k, and best-of-n named as the oracle it is. A sampled echo says its words in another order."""
-    one_word = replace(TASK, instruction="```python\nresult=1 ```")
+    one_word = replace(TASK, instruction="```python\nresult=int(1) ```")
     write_tasks(tmp_path / "tasks.jsonl", [one_word, replace(one_word, id="t/1")])
     decodings = [{}, {"temperature": 0.8, "samples": 12, "seed": 3, "k": [1, 3]}]
     change(config, decodings=decodings, conditions=[{"label": "base", "model": "base"}])

@@ -76,7 +76,7 @@ def split_of(settings: BenchmarkSettings, rows: Iterable[tuple[str, Row]]) -> It
 def source_of(settings: TaskSettings) -> TaskSource:
     """All tasks of a package: a model that was not trained on it is held out from everything."""
     return TaskSource(
-        settings.package, settings.preamble, settings.max_per_object, 1.0, 0, settings.environment, settings.display,
+        settings.package, settings.preamble, settings.max_per_object, 0.0, 0, settings.environment, settings.display,
         tuple(settings.preload),
     )  # fmt: skip
 

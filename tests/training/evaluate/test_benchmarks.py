@@ -9,8 +9,11 @@ import pytest
 from training.errors import BenchmarkError
 from training.evaluate.benchmarks.catalogue import BENCHMARKS
 from training.evaluate.benchmarks.code import called
+from training.evaluate.benchmarks.doctests import types_in
+from training.evaluate.config import BenchmarkSettings
 from training.evaluate.grade import Grader
 from training.evaluate.item import Item
+from training.evaluate.load import load_items
 from training.sandbox import Limits, Sandbox
 from training.tasks import Task
 
@@ -194,3 +197,22 @@ def test_what_the_sandbox_could_not_run_is_not_counted(grader: Grader) -> None:
     one = item("mbpp", MBPP | {"test_list": ["assert add(print, 2) == 3"]})
     grade = grader.grade(one, str(one.reference))
     assert (grade.status, grade.counts) == ("infrastructure_error", False)
+
+
+def test_the_documentation_of_any_package_gives_tasks(grader: Grader) -> None:
+    """Of the standard library's statistics, say; to type in the display that a question shows is no answer."""
+    tasks = {"package": "statistics", "preamble": "from statistics import *"}
+    found = load_items(BenchmarkSettings.model_validate({"benchmark": "doctests", "tasks": tasks}))
+    one = next(item for item in found if item.id == "statistics:statistics.mean/0")
+    right = [str(one.reference), fenced("result = sum([1, 2, 3, 4, 4]) / 5\n")]
+    wrong = [fenced("result = 2.8\n"), fenced("x = 1\nresult = (2.8)\n"), fenced("result = 3 - 0.5\n"), ""]
+    assert verdicts(grader, one, *right, *wrong) == [True, True, False, False, False, False]
+
+
+def test_the_display_as_an_expression_is_typed_in_too() -> None:
+    """Objects whose representation is code."""
+    assert types_in("result = Fraction(1, 2)", "value:Fraction(1, 2)")
+    assert types_in("result = {'a': [1]}", "value:x")
+    assert not types_in("result = Fraction(2, 4)", "value:Fraction(1, 2)")
+    assert not types_in("x = 1", "value:1") and not types_in("result = (", "value:1")
+    assert not types_in("result = f(1)", "value:<f object at 0>")

@@ -1,5 +1,12 @@
-"""The held-out doctest tasks of a package (training/tasks.py): the answer computes `result`, judged on two inputs."""
+"""Doctest tasks of a package (training/tasks.py): the answer computes `result`, judged on two inputs.
 
+Held-out tasks of a tasks file all differ on the second input. Of other packages, whose set-up holds no frame, many do
+not; there an answer that types in the display it was shown is found by its syntax, which a program that wants to cheat
+can get round.
+"""
+
+import ast
+import contextlib
 from dataclasses import asdict, dataclass
 
 from training.errors import BenchmarkError
@@ -18,7 +25,25 @@ class TaskCheck:
 
     def grade(self, answer: str, extraction: str, run: Run) -> Grade:
         """The verdict on the code."""
-        return graded(run(self.task.program(EXTRACTIONS[extraction](answer, ""))))
+        code = EXTRACTIONS[extraction](answer, "")
+        if self.task.expected == self.task.expected_second and types_in(code, self.task.expected):
+            return Grade({"passed": False}, "failed", "typed in what it was shown")
+        return graded(run(self.task.program(code)))
+
+
+def types_in(code: str, expected: str) -> bool:
+    """Whether code sets `result` to a literal, or to the very expression that the representation is."""
+    with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        assigned = [node for node in ast.parse(code).body if isinstance(node, ast.Assign)]
+        values = [node.value for node in assigned if "result" in map(ast.unparse, node.targets)]
+        if not values:
+            return False
+        with contextlib.suppress(ValueError, TypeError):
+            ast.literal_eval(values[-1])
+            return True
+        shown = ast.parse(expected.removeprefix("value:"), mode="eval").body
+        return ast.dump(values[-1]) == ast.dump(shown)
+    return False
 
 
 def task_item(where: str, row: Row) -> Item:
