@@ -7,6 +7,8 @@ from pydantic import Field
 
 from index.config import Settings
 
+# What an adapter is put on: every linear layer of a block.
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -14,12 +14,10 @@ from vllm import LLM, SamplingParams
 from vllm.lora.request import LoRARequest
 from vllm.sampling_params import RequestOutputKind
 
+from machine.lora import LORA_RANKS
+from training.config import PROJECTIONS
 from training.errors import EngineError
 from training.generation import Generated, Generation
-
-# What vLLM allows as the largest rank.
-RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 class Engine:
@@ -29,7 +27,7 @@ class Engine:
         lora: dict[str, Any] = {}
         if adapters:
             rank = max(rank for _, rank in adapters.values())
-            size = next(size for size in RANKS if size >= rank)
+            size = next(size for size in LORA_RANKS if size >= rank)
             # Projections named, because vLLM would otherwise wrap lm_head too.
             lora = {
                 "enable_lora": True, "max_loras": len(adapters), "max_cpu_loras": len(adapters), "max_lora_rank": size,

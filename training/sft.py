@@ -21,13 +21,13 @@ from index.folder import make_folder, refuse_foreign, replace_folder
 from index.store import Index, load_index, make_index
 from starter import resolve_model
 from training.calibration import file_hash, first_calibration
-from training.config import SftConfig
+from training.config import PROJECTIONS, SftConfig
 from training.errors import TaskError
 from training.extract import first_block
 from training.leak import clean_documents, clean_train, refuse_overlap
 from training.rows import Row, make_rows
 from training.tasks import Task, TaskSource, package_tasks, read_tasks, write_tasks
-from training.trainer import PROJECTIONS, train_adapter
+from training.trainer import train_adapter
 
 MARKER = "manifest.json"
 
@@ -115,7 +115,8 @@ def manifest_facts(config: SftConfig, tasks: list[Task], encoder: Encoder) -> di
     names = len({task.name for task in held_out})
     return {
         "name": config.name, "base": base.id, "base_fingerprint": base.fingerprint, "template_hash": base.template_hash,
-        "rank": config.sft.rank, "target_modules": PROJECTIONS, "encoder": encoder.id, "dimension": encoder.dimension,
+        "rank": config.sft.rank, "target_modules": list(PROJECTIONS), "encoder": encoder.id,
+        "dimension": encoder.dimension,
         "names": config.calibration.names, "rivals": config.calibration.rivals, "context": config.context,
         "seed": config.sft.seed,
         "data": {

@@ -18,10 +18,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from trl import SFTConfig, SFTTrainer
 
 from index.adapter import base_facts
-from training.config import SftSettings
+from training.config import PROJECTIONS, SftSettings
 from training.rows import Row
-
-PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
 class StepLog(TrainerCallback):
@@ -51,7 +49,7 @@ def train_adapter(model_folder: Path, rows: Sequence[Row], settings: SftSettings
         train_dataset=Dataset.from_list(fitting),
         processing_class=tokenizer,
         peft_config=LoraConfig(
-            r=settings.rank, lora_alpha=settings.alpha, lora_dropout=0.0, target_modules=PROJECTIONS,
+            r=settings.rank, lora_alpha=settings.alpha, lora_dropout=0.0, target_modules=list(PROJECTIONS),
             task_type="CAUSAL_LM",
         ),
         callbacks=[StepLog(run / "steps.jsonl")],

@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from machine.lora import LORA_RANKS
 from service.config import ServiceConfig
 from service.errors import StartError
 from starter import resolve_model
 
 Flags = dict[str, str | int | float | bool]
 
-LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 MAX_LORAS = 8
 
 
