@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from training.sandbox.errors import WorkerLost
-from training.sandbox.filter import compiled_filter
+from training.sandbox.filter import compiled_filters
 from training.sandbox.jail import Jail, make_jail
 from training.sandbox.limits import Limits, SandboxConfig
 from training.sandbox.verdict import Program, Verdict
@@ -25,7 +25,7 @@ class Sandbox:
 
     def __init__(self, config: SandboxConfig | None = None, jail: Jail | None = None) -> None:
         self._config = config = config or SandboxConfig()
-        self._compiled = compiled_filter()
+        self._filters = compiled_filters()
         self._jail = jail or make_jail(config)
         self.workers = config.workers or len(os.sched_getaffinity(0))
         self._free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
@@ -82,4 +82,4 @@ class Sandbox:
             return worker  # who gets it next reports that, and tries again
 
     def _worker(self) -> Worker:
-        return Worker(self._jail, self._config, self._compiled)
+        return Worker(self._jail, self._config, self._filters)

@@ -48,7 +48,7 @@ class Ended:
 class Worker:
     """Started at once; `close` ends every process of it. Once it is `spent`, it can do no more runs."""
 
-    def __init__(self, jail: Jail, config: SandboxConfig, compiled: bytes) -> None:
+    def __init__(self, jail: Jail, config: SandboxConfig, filters: tuple[bytes, bytes]) -> None:
         self._jail = jail = jail.own()
         self._scratch_bytes = config.scratch_mib << 20
         self.spent = False
@@ -61,8 +61,9 @@ class Worker:
         )  # fmt: skip
         inner.close()
         setup = {
-            "level": jail.level, "filter": compiled.hex(), "scratch": jail.scratch, "readable": SYSTEM,
-            "libraries": jail.libraries, "packages": jail.packages, "preload": config.preload, "nice": config.nice,
+            "level": jail.level, "filters": [compiled.hex() for compiled in filters], "scratch": jail.scratch,
+            "readable": SYSTEM, "libraries": jail.libraries, "packages": jail.packages, "preload": config.preload,
+            "nice": config.nice,
         }  # fmt: skip
         try:
             self._send(setup)
@@ -77,7 +78,6 @@ class Worker:
         """One verdict; raises WorkerLost when the worker must be replaced, which says nothing about the program."""
         started, self.spent = time.monotonic(), True
         order = json.dumps({"test": program.test, "setup": program.setup, "entry_point": program.entry_point})
-        message = {"limits": limits.model_dump()}
         with ExitStack() as ours, ExitStack() as theirs:
             output = opened(ours, memory_file(size=limits.output_kib << 10))
             verdict, report = os.pipe()
@@ -88,8 +88,8 @@ class Worker:
                 opened(stack, memory_file(text.encode(errors="replace")))
                 for stack, text in ((theirs, program.solution), (ours, order), (theirs, program.stdin))
             )
-            self._send({"do": "candidate", **message}, [code, candidate_end, output, stdin])
-            self._send({"do": "judge", **message}, [check, judge_end, report])
+            descriptors = [code, candidate_end, output, stdin, check, judge_end, report]
+            self._send({"do": "run", "limits": limits.model_dump()}, descriptors)
             theirs.close()
             late = self._wait(verdict, started, limits)
             said = {} if late else read_verdict(verdict)
@@ -108,6 +108,8 @@ class Worker:
 
     def _emptied(self) -> bool:
         """Whether the zygote could empty the scratch folder: the verdict stands if not."""
+        if self._jail.scratch is None:
+            return True
         try:
             self._receive()
         except WorkerLost:

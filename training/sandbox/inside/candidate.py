@@ -3,7 +3,6 @@
 Untrusted from the first line of the program on. Nothing here decides anything; what is sent is believed by nobody.
 """
 
-import builtins
 import contextlib
 import os
 import sys
@@ -84,12 +83,6 @@ def raised(error: BaseException) -> dict[str, Any]:
 
 def main(code: int, channel: int) -> None:
     """Serve the program that a descriptor holds; ends the process."""
-    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", closefd=False)
-    sys.stderr = sys.stdout
-    sys.stdin = open(0, encoding="utf-8", errors="replace", closefd=False)
-    sys.argv = ["solution.py"]
-    # Programs end themselves by these, which an interpreter without site packages lacks.
-    vars(builtins).update(exit=sys.exit, quit=sys.exit)
     text = os.pread(code, os.fstat(code).st_size, 0)
     os.close(code)
     with contextlib.suppress(OSError, wire.NotPlain, wire.Malformed):

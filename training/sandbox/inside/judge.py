@@ -8,7 +8,6 @@ compared here.
 import builtins
 import json
 import os
-import sys
 import traceback
 from collections.abc import Iterator
 from types import CodeType, FunctionType
@@ -73,12 +72,13 @@ class Candidate:
         strangers: set[str] = set()
         try:
             request = {"name": name, "arguments": wire.encode(list(arguments)), "keywords": wire.encode(keywords)}
-            strangers |= set(opaque(request)) if "opaque" in json.dumps(request) else set()
+            text = wire.JSON.encode(request)
+            strangers |= set(opaque(request)) if "opaque" in text else set()
             if strangers == {RETURNED}:
                 raise self.lost("returned what is no data, and was called with it")
             if strangers:
                 raise wire.NotPlain("an argument that is no data")
-            wire.send(self.channel, request)
+            wire.send_text(self.channel, text)
         except OSError:
             raise self.lost("ended") from None
         except wire.NotPlain as error:
@@ -256,7 +256,6 @@ def raised(reply: dict[str, Any]) -> dict[str, Any]:
 def main(order: int, channel: int, report: int) -> None:
     """Judge by the order that a descriptor holds and write the verdict; ends the process."""
     text = os.pread(order, os.fstat(order).st_size, 0)
-    sys.stdout = sys.stderr = open(os.devnull, "w")
     candidate = Candidate(channel, order)
     try:
         verdict = judge(json.loads(text), candidate)

@@ -20,6 +20,7 @@ FRAME_BYTES = 32 << 20
 DEPTH = 200
 ITEMS = 2_000_000
 HEADER = struct.Struct("<I")
+JSON = json.JSONEncoder(check_circular=False)
 SMALL = 1 << 63
 # What a call may change of what it is given.
 CHANGEABLE = (list, dict, set, collections.deque)
@@ -162,7 +163,12 @@ def decode(data: Any) -> Any:
 
 def send(descriptor: int, message: Any) -> None:
     """Write one frame; raises NotPlain when it is too large, OSError when nobody reads any more."""
-    body = json.dumps(message, check_circular=False).encode()
+    send_text(descriptor, JSON.encode(message))
+
+
+def send_text(descriptor: int, text: str) -> None:
+    """Write one frame of JSON; raises as `send` does."""
+    body = text.encode()
     if len(body) > FRAME_BYTES:
         raise NotPlain(f"larger than {FRAME_BYTES} bytes")
     rest = memoryview(HEADER.pack(len(body)) + body)

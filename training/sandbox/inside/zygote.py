@@ -5,6 +5,7 @@ the forked process opens), and so stays clean: what it forks knows nothing of th
 """
 
 import array
+import builtins
 import ctypes
 import gc
 import importlib
@@ -20,6 +21,8 @@ from . import candidate, judge, kernel, scratch, wire
 
 MIB = 1 << 20
 UNARMED = 97
+# Of one run: program, channel, output, input; check, channel, report.
+DESCRIPTORS = 7
 
 
 class Zygote:
@@ -30,11 +33,13 @@ class Zygote:
         # Without namespaces the kernel counts what the user runs on the whole machine, the trainer's own threads too.
         self.counted = setup["level"] == "full"
         self.null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        prepare_streams(self.null)
         # Linked libraries and zone data are read while a program runs; nothing else of the system is.
         libraries = setup["libraries"]
         readable = [*setup["readable"], *own_files(*libraries), *imported(setup["packages"])]
         self.ruleset = kernel.make_ruleset(readable, libraries, ["/dev/null"], self.scratch)
-        self.filter = kernel.make_filter(bytes.fromhex(setup["filter"]))
+        own, self.filter = (kernel.make_filter(bytes.fromhex(compiled)) for compiled in setup["filters"])
+        kernel.load_filter(own)
         self.children: dict[str, int] = {}
 
     def fork_candidate(self, limits: dict[str, Any], code: int, channel: int, output: int, stdin: int) -> None:
@@ -99,7 +104,7 @@ class Zygote:
 def receive(control: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     """One order with its descriptors; None when the caller is gone."""
     received = array.array("i")
-    message, ancillary, _, _ = control.recvmsg(65536, socket.CMSG_SPACE(4 * 4))
+    message, ancillary, _, _ = control.recvmsg(65536, socket.CMSG_SPACE(DESCRIPTORS * 4))
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             received.frombytes(data[: len(data) - len(data) % 4])
@@ -117,6 +122,16 @@ def warm(modules: list[str]) -> None:
     exec(compile("import math, re, typing, collections, functools, itertools, heapq, string, bisect", "warm", "exec"))
     gc.collect()
     gc.freeze()
+
+
+def prepare_streams(null: int) -> None:
+    """The streams of what is forked, on the descriptors that it will have; what else a program expects around it."""
+    os.dup2(null, 0)
+    sys.stdin = open(0, encoding="utf-8", errors="replace", closefd=False)
+    sys.stdout = sys.stderr = open(1, "w", encoding="utf-8", errors="replace", closefd=False)
+    sys.argv = ["solution.py"]
+    # Programs end themselves by these, which an interpreter without site packages lacks.
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)
 
 
 def own_files(modules: str, libraries: str) -> list[str]:
@@ -159,15 +174,14 @@ def main() -> None:
             message, descriptors = receive(control)
             if message is None:
                 return
-            if message["do"] == "candidate":
-                zygote.fork_candidate(message["limits"], *descriptors)
-            elif message["do"] == "judge":
-                zygote.fork_judge(message["limits"], *descriptors)
+            if message["do"] == "run":
+                zygote.fork_candidate(message["limits"], *descriptors[:4])
+                zygote.fork_judge(message["limits"], *descriptors[4:])
             else:
                 control.send(json.dumps(zygote.end()).encode())
                 if zygote.scratch:
                     scratch.empty(zygote.scratch)
-                control.send(b"{}")
+                    control.send(b"{}")
             for descriptor in descriptors:
                 os.close(descriptor)
     finally:
