@@ -17,7 +17,7 @@ import socket
 import sys
 from typing import Any
 
-from . import candidate, judge, kernel, scratch, wire
+from . import candidate, judge, kernel, rehearsal, scratch, wire
 
 MIB = 1 << 20
 UNARMED = 97
@@ -34,6 +34,7 @@ class Zygote:
         self.counted = setup["level"] == "full"
         self.null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         prepare_streams(self.null)
+        warm(setup["preload"], self.null)
         # Linked libraries and zone data are read while a program runs; nothing else of the system is.
         libraries = setup["libraries"]
         readable = [*setup["readable"], *own_files(*libraries), *imported(setup["packages"])]
@@ -111,8 +112,8 @@ def receive(control: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     return (json.loads(message) if message else None), list(received)
 
 
-def warm(modules: list[str]) -> None:
-    """Import what programs will, and compile once, so that every fork has it.
+def warm(modules: list[str], null: int) -> None:
+    """Import what programs will, and play some runs, so that every fork has what that leaves behind.
 
     A fork has none of the threads that a module starts when it is imported. polars and numpy start such threads, which
     only look after memory, and do without.
@@ -120,6 +121,7 @@ def warm(modules: list[str]) -> None:
     for module in modules:
         importlib.import_module(module)
     exec(compile("import math, re, typing, collections, functools, itertools, heapq, string, bisect", "warm", "exec"))
+    rehearsal.rehearse(null)
     gc.collect()
     gc.freeze()
 
@@ -163,7 +165,6 @@ def main() -> None:
         sys.path[:0] = setup["packages"]
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1))
         kernel.drop_capabilities()
-        warm(setup["preload"])
         zygote = Zygote(setup)
     except Exception as error:
         control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode())
