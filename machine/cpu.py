@@ -47,6 +47,9 @@ def choose(cores: int, free_gib: float, environ: Mapping[str, str], kv_cache_gib
         "distributed_executor_backend": "uni" if single else "mp",
         "enforce_eager": True,  # vLLM compiles nothing on CPU while LoRA is enabled
         "dtype": "bfloat16",
+        # A prompt split over two steps takes back the random number drawn in between, which vLLM's engine dies of on
+        # CPU when the request has a seed: a CPU's generator cannot be wound back (gpu_model_runner, _bookkeeping_sync).
+        "enable_chunked_prefill": False,
     }
     return CpuSettings(env, engine_args)
 

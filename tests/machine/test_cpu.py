@@ -25,6 +25,7 @@ def test_many_cores_keep_vllms_own_threads() -> None:
     """It binds by NUMA node; nothing here is known to be better."""
     settings = choose(64, 200.0, {})
     assert settings.engine_args["distributed_executor_backend"] == "mp"
+    assert settings.engine_args["enable_chunked_prefill"] is False
     assert "OMP_NUM_THREADS" not in settings.env and "VLLM_CPU_OMP_THREADS_BIND" not in settings.env
 
 

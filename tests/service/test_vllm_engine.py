@@ -147,6 +147,18 @@ def test_a_seed_repeats_an_answer(client: openai.OpenAI) -> None:
     assert texts[0] == texts[1] != texts[2]
 
 
+def test_seeds_with_more_prompts_than_one_step_takes(client: openai.OpenAI) -> None:
+    """Together more than 2,048 tokens, vLLM's step on a CPU: split over two steps, a seeded one ends the engine."""
+
+    def ask(number: int) -> bool:
+        prompt = message(f"{number}. " + "word " * 800)
+        answer = client.chat.completions.create(model="base", messages=prompt, max_tokens=4, temperature=1, seed=number)
+        return answer.choices[0].finish_reason in ("stop", "length")
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(ask, range(6)))
+
+
 def test_log_probabilities_whole_and_streamed(client: openai.OpenAI) -> None:
     """Every token with its alternatives; greedy, the chosen one is the best."""
     ask = {"model": "polars", "messages": message("Say hello."), "max_tokens": 6, "temperature": 0}
