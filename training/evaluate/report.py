@@ -18,6 +18,7 @@ from machine.facts import hardware, versions
 from training.evaluate.answers import Facts
 from training.evaluate.config import BenchmarkSettings, EvaluateConfig, asked_under
 from training.evaluate.measure import Cell
+from training.evaluate.outcomes import write_outcomes
 from training.evaluate.page import write_page
 from training.evaluate.scores import Score, adjusted, compare, measures, outcome_counts, score
 
@@ -43,9 +44,10 @@ def write_reports(config: EvaluateConfig, cells: list[Cell]) -> None:
     }  # fmt: skip
     (config.output / "results.json").write_text(json.dumps(whole, indent=1) + "\n")
     write_page(config.output / "report.html", whole)
+    write_outcomes(config.output, cells)
     console = Console() if Console().is_terminal else Console(width=FILE_WIDTH)
     console.print(table(scores, by_name, config))
-    console.print(f"{config.output / 'report.html'}, scores.jsonl, results.json", highlight=False)
+    console.print(f"{config.output / 'report.html'}, scores.jsonl, results.json, outcomes.jsonl", highlight=False)
 
 
 def names(cell: Cell) -> Facts:

@@ -52,6 +52,9 @@ def test_the_engine_answers_greedy_and_sampled_and_the_same_again(tmp_path: Path
     score = json.loads((tmp_path / "a/out/scores.jsonl").read_text().splitlines()[0])
     assert score["asked"]["pace"]["tokens_per_s"] > 0 and score["asked"]["pace"]["answers_per_s"] > 0
     assert score["asked"]["answered_by"]["versions"]["torch"]
+    outcomes = [json.loads(line) for line in (tmp_path / "a/out/outcomes.jsonl").read_text().splitlines()]
+    assert {(o["decoding"], len(o["passed"]["base"])) for o in outcomes} >= {("greedy", 1)}
+    assert all(o["question"] and all(p in (True, False) for p in o["passed"]["base"]) for o in outcomes)
 
 
 @pytest.mark.engine

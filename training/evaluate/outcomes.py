@@ -1,0 +1,43 @@
+"""Who passed what: one line a question, for whoever learns from pairs of answers (the gate's labels).
+
+    {"benchmark", "decoding", "rule", "id", "cluster", "question", "passed": {condition: [true, false or null, ...]}}
+
+`question` is the user's message as asked, `passed` one entry a sample, null where nothing could be said of it.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from training.evaluate.grade import Graded
+from training.evaluate.measure import Cell, questions_of
+
+FILE = "outcomes.jsonl"
+
+
+def write_outcomes(folder: Path, cells: Iterable[Cell]) -> None:
+    """Write the file for all cells of a run, whole."""
+    lines: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    for cell in cells:
+        benchmark, decoding = cell.bench.settings.label, cell.way.decoding.label
+        asked = {item.id: question.prompt.user for item, question in questions_of(cell.bench, cell.way)}
+        for item in cell.bench.items:
+            rule = item.check.rules[0]
+            line = lines.setdefault(
+                (benchmark, decoding, item.id, asked[item.id]),
+                {
+                    "benchmark": benchmark, "decoding": decoding, "rule": rule, "id": item.id,
+                    "cluster": item.cluster, "question": asked[item.id], "passed": {},
+                },
+            )  # fmt: skip
+            line["passed"][cell.way.condition.label] = [passed(one, rule) for one in cell.samples[item.id]]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines.values())
+    partial = folder / f"{FILE}.partial"
+    partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    partial.rename(folder / FILE)
+
+
+def passed(one: Graded, rule: str) -> bool | None:
+    """What is known of one sample by one rule."""
+    return one.grade.scores.get(rule, False) if one.grade.counts else None
