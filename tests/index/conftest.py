@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index.documents import Document, package_documents
+from index.documents import Document
 from index.features import words
+from index.sources.package import package_documents
 from index.store import Index, make_index
 
 SOURCE = '''

@@ -1,0 +1,1 @@
+"""Packages, source trees, docs, notebooks, JSON lines and training rows in; documents with stable ids out."""
