@@ -78,6 +78,24 @@ def index_search(given: argparse.Namespace) -> None:
     main(given.query, given.index, given.count)
 
 
+def gate_calibrate(given: argparse.Namespace) -> None:
+    from training.gate.calibrate import main
+
+    main(given.config)
+
+
+def gate_evaluate(given: argparse.Namespace) -> None:
+    from training.gate.evaluate import main
+
+    main(given.config)
+
+
+def gate_explain(given: argparse.Namespace) -> None:
+    from index.explain import main
+
+    main(given.query, given.bundle)
+
+
 def train_tasks(given: argparse.Namespace) -> None:
     from training.sft import make_tasks
 
@@ -88,6 +106,15 @@ def train_sft(given: argparse.Namespace) -> None:
     from training.sft import main
 
     main(given.config)
+
+
+def specialist_create(given: argparse.Namespace) -> None:
+    from training.specialist import create
+
+    create(
+        given.package, name=given.name, model=given.model, encoder=given.encoder, output=given.output,
+        steps=given.steps, dry_run=given.dry_run,
+    )  # fmt: skip
 
 
 def sandbox_doctor(given: argparse.Namespace) -> int:
@@ -130,9 +157,28 @@ def make_parser() -> Parser:
     command.add_argument("--index", type=Path, help="folder of an index or a bundle (default: the starter bundle)")
     command.add_argument("--count", type=int, default=5, help="documents to show (default: %(default)s)")
 
+    gate = group(commands.add_parser("gate", help="calibrate, evaluate or explain the gate of a bundle"))
+    config_of(add(gate, "calibrate", gate_calibrate, "fit the gate on labelled queries; writes the bundle"))
+    config_of(add(gate, "evaluate", gate_evaluate, "what the gate is worth, beside simpler rules"))
+    command = add(gate, "explain", gate_explain, "what the gate makes of one question")
+    command.add_argument("query")
+    command.add_argument(
+        "--bundle", type=Path, default=Path("bundles/polars"), help="folder of a bundle (default: %(default)s)"
+    )
+
     train = group(commands.add_parser("train", help="train a specialist"))
     config_of(add(train, "tasks", train_tasks, "a run's verified tasks alone, the held-out ones included"))
     config_of(add(train, "sft", train_sft, "supervised fine-tuning; writes a bundle"))
+
+    specialist = group(commands.add_parser("specialist", help="make a specialist of a package by one command"))
+    command = add(specialist, "create", specialist_create, "from an installed package's doctests to a bundle")
+    command.add_argument("--package", required=True, metavar="NAME", help="installed package, as `import` names it")
+    command.add_argument("--name", help="name of the specialist (default: the package's)")
+    command.add_argument("--model", default="starter", help="base to train on (default: %(default)s)")
+    command.add_argument("--encoder", default="starter", help="encoder of its index (default: %(default)s)")
+    command.add_argument("--output", type=Path, help="folder of the bundle (default: bundles/NAME)")
+    command.add_argument("--steps", type=positive, help="optimiser steps (default: as many as the rows ask for)")
+    command.add_argument("--dry-run", action="store_true", help="tasks and rows alone, and how long training may take")
 
     sandbox = group(commands.add_parser("sandbox", help="run untrusted programs"))
     command = add(sandbox, "doctor", sandbox_doctor, "attack each promise of the sandbox once; what holds here")

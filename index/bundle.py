@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from index.adapter import BaseFacts, base_facts, check_adapter
-from index.calibrate import Calibration, read_calibration
+from index.calibration import Calibration, read_calibration
 from index.config import Settings, explained
 from index.embed import Encoder
 from index.errors import BundleError
@@ -89,7 +89,7 @@ class Specialist:
 
     def retrieve(self, query: str, vector: np.ndarray) -> Retrieval:
         """Search the index with a query and its (D,) unit vector; hits best first."""
-        hits = self._index.search(vector, SEARCH_DEPTH)
+        hits = self._index.search(query, vector, SEARCH_DEPTH)
         features = self._vocabulary.features(query, hits)
         return Retrieval(
             tuple(choose_evidence(hits)), features, features["top"], self.calibration.probability(features)

@@ -4,10 +4,10 @@ Not covered: environment variables and includes. One file is one complete config
 """
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from index.errors import ConfigError
 
@@ -19,6 +19,7 @@ class Settings(BaseModel):
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
+Share = Annotated[float, Field(ge=0, le=1)]
 MISTAKES_SHOWN = 8
 VALUE_CHARACTERS = 100
 

@@ -2,6 +2,7 @@
 
 IndexFault
 ├── ConfigError        a YAML file that cannot be read as the settings its folder means
+├── EncoderError       an encoder that cannot be loaded, or whose vectors cannot be trusted
 ├── CorpusError        a package, a document or a query that cannot be indexed
 ├── CalibrationError   labels from which no threshold can be promised
 └── BundleError        a bundle that must not be served: missing, altered, or made for another base
@@ -14,6 +15,10 @@ class IndexFault(Exception):
 
 class ConfigError(IndexFault):
     """A configuration file that cannot be read as its settings class."""
+
+
+class EncoderError(IndexFault):
+    """A model folder that holds no usable encoder, or vectors that are not what they should be."""
 
 
 class CorpusError(IndexFault):

@@ -1,8 +1,8 @@
-"""A query and its nearest documents in, the gate's features out.
+"""A query and what the search found in, the gate's features out.
 
 Cosine alone misjudges near misses (a pandas question lies closer to a Polars index than many Polars questions), so
-three features are lexical: how much of what the query says, weighted by rarity, its evidence says too, and whether the
-query names the library, or only a rival of it.
+others are lexical: how much of what the query says, weighted by rarity, its evidence says too, whether the identifiers
+it uses exist in the library, and whether it names the library, or only a rival of it.
 """
 
 import math
@@ -13,8 +13,14 @@ from collections.abc import Mapping, Sequence
 from index.store import Hit, Index
 
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9]+")
+# Names that only code has: called, after a dot, or of several parts.
+IDENTIFIER = re.compile(r"\.([A-Za-z_]\w+)|\b([A-Za-z_]\w+)(?=\()|\b([a-z0-9]+(?:_[a-z0-9]+)+)\b")
+CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 NEIGHBOURS = 8
-FEATURES = ("top", "mean", "margin", "coverage", "mentions", "elsewhere")
+FEATURES = (
+    "top", "mean", "margin", "agreement", "coverage", "lexical", "overlap", "known", "foreign", "mentions", "elsewhere",
+    "length", "code",
+)  # fmt: skip
 
 
 def words(text: str) -> set[str]:
@@ -22,11 +28,22 @@ def words(text: str) -> set[str]:
     return {word.lower() for word in WORD.findall(text)}
 
 
+def identifiers(text: str) -> set[str]:
+    """The names in a text that are written as code, whole."""
+    return {name for groups in IDENTIFIER.findall(text) for name in groups if name}
+
+
 class Vocabulary:
-    """Inverse document frequencies of an index's words, the library's names, and the names of its rivals."""
+    """What an index knows of words and names: inverse document frequencies, its identifiers, the library's and its
+    rivals' names.
+    """
 
     def __init__(self, index: Index, names: Sequence[str], rivals: Sequence[str] = ()) -> None:
-        counts = Counter(word for document in index.documents for word in words(document.text))
+        counts: Counter[str] = Counter()
+        self._identifiers: set[str] = set()
+        for document in index.documents:
+            counts.update(words(document.text))
+            self._identifiers |= identifiers(document.text) | set(document.symbol.split("."))
         total = len(index.documents)
         self._idf = {word: math.log((1 + total) / (1 + count)) for word, count in counts.items()}
         self._unseen = math.log(1 + total)
@@ -38,20 +55,45 @@ class Vocabulary:
         return sum(self._idf.get(word, self._unseen) for word in found)
 
     def features(self, query: str, hits: Sequence[Hit]) -> Mapping[str, float]:
-        """The features of one query by name, in the order of FEATURES.
+        """The features of one query by name, in the order of FEATURES; all are 0 where there is nothing to measure.
 
-        top: best cosine; mean: of the four best; margin: best minus last of NEIGHBOURS; coverage: share of the
-        query's weighted words that the four best documents hold; mentions: 1 when the query names the library;
-        elsewhere: 1 when it names a rival and not the library.
+        top: best cosine; mean: of the four best; margin: best minus last of NEIGHBOURS; agreement: the largest share of
+        the NEIGHBOURS that document one class or module; coverage: share of the query's weighted words that the four
+        best documents hold; lexical: best BM25 score by weight asked for; overlap: share of the NEIGHBOURS by cosine
+        that are among those by BM25; known, foreign: identifiers in the query that the index has, and has not, as
+        log(1 + count); mentions: 1 when the query names the library; elsewhere: 1 when it names a rival and not the
+        library; length: log of its words; code: share of its characters in code marks.
         """
-        scores = [hit.score for hit in hits[:NEIGHBOURS]] or [0.0]
-        asked = words(query)
-        held = set().union(*(words(hit.document.text) for hit in hits[:4])) & asked
+        dense = sorted(hits, key=lambda hit: -hit.score)[:NEIGHBOURS]
+        scores = [hit.score for hit in dense] or [0.0]
+        asked, used = words(query), identifiers(query)
+        weight = max(self.weight(asked), 1e-9)
+        held = set().union(*(words(hit.document.text) for hit in dense[:4])) & asked
+        known = len(used & self._identifiers)
         return {
             "top": scores[0],
             "mean": sum(scores[:4]) / len(scores[:4]),
             "margin": scores[0] - scores[-1],
-            "coverage": self.weight(held) / max(self.weight(asked), 1e-9),
+            "agreement": agreement(dense),
+            "coverage": self.weight(held) / weight,
+            "lexical": max((hit.lexical for hit in hits), default=0.0) / weight,
+            "overlap": overlap(dense, hits),
+            "known": math.log1p(known),
+            "foreign": math.log1p(len(used) - known),
             "mentions": float(bool(asked & self._names)),
             "elsewhere": float(bool(asked & self._rivals) and not asked & self._names),
+            "length": math.log1p(len(query.split())),
+            "code": sum(map(len, CODE.findall(query))) / max(len(query), 1),
         }
+
+
+def agreement(hits: Sequence[Hit]) -> float:
+    """The largest share of hits that document the same class or module."""
+    owners = Counter(hit.document.symbol.rpartition(".")[0] for hit in hits)
+    return max(owners.values()) / len(hits) if hits else 0.0
+
+
+def overlap(dense: Sequence[Hit], hits: Sequence[Hit]) -> float:
+    """The share of hits by cosine that are among as many by BM25."""
+    lexical = sorted((hit for hit in hits if hit.lexical > 0), key=lambda hit: -hit.lexical)[: len(dense)]
+    return len({hit.document.id for hit in dense} & {hit.document.id for hit in lexical}) / max(len(dense), 1)

@@ -1,19 +1,21 @@
-"""`pointsman index search`: a question in, the nearest documents of an index or a bundle on the terminal."""
+"""`pointsman index search`: a question in, the documents found by meaning and by words on the terminal."""
 
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from index.embed import STARTER_ID, load_encoder
-from index.errors import CorpusError
+from index.documents import Document
+from index.embed import load_encoder
+from index.errors import BundleError, CorpusError
 from index.store import load_index
 
 STARTER_BUNDLE = Path("bundles/polars")
 
 
 def main(query: str, folder: Path | None, count: int) -> None:
-    """Print the `count` nearest documents of an index folder, of a bundle, or of the starter bundle."""
+    """Print the `count` best documents of an index folder, of a bundle, or of the starter bundle."""
     if not query.strip():
         raise CorpusError(f'the query "{query}" is empty: ask for something')
     if (shown := query.encode(errors="backslashreplace").decode()) != query:
@@ -22,8 +24,21 @@ def main(query: str, folder: Path | None, count: int) -> None:
         raise CorpusError(f'"{count}" documents cannot be shown: ask for 1 or more')
     folder = folder or STARTER_BUNDLE
     index = load_index(folder / "index" if (folder / "index").is_dir() else folder)
-    encoder = load_encoder("starter" if index.encoder == STARTER_ID else index.encoder)
-    table = Table("cosine", "id", "text")
-    for hit in index.search(encoder.encode([query])[0], count):
-        table.add_row(f"{hit.score:.3f}", hit.document.id, hit.document.text[:300])
+    encoder = load_encoder(index.encoder)
+    if index.fingerprint not in ("", encoder.fingerprint):
+        raise BundleError(
+            f'index "{folder}" was embedded by "{index.encoder}" of fingerprint "{index.fingerprint[:12]}", and '
+            f'"{encoder.fingerprint[:12]}" is installed: rebuild the index'
+        )
+    table = Table("cosine", "BM25", "document", show_lines=True)
+    for hit in index.search(query, encoder.encode([query])[0], count):
+        found = hit.document.id, where(hit.document), hit.document.text[:300]
+        # as Text, because rich would read "list[str]" as a style
+        table.add_row(f"{hit.score:.3f}", f"{hit.lexical:.2f}", Text("\n".join(filter(None, found)), overflow="fold"))
     Console().print(table)
+
+
+def where(document: Document) -> str:
+    """path:lines as editors take it; "" where no file is known."""
+    lines = f":{document.first_line}-{document.last_line}" if document.first_line else ""
+    return f"{document.path}{lines}"

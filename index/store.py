@@ -1,124 +1,175 @@
-"""Documents and their vectors: built whole, saved, loaded, searched. The one file that imports faiss.
+"""Documents, their vectors and their words: built, saved whole, mapped, searched by both at once.
 
-On disk: `vectors.faiss` (exact inner product, 16-bit floats), `documents.jsonl`, and `index.json` written last.
-Not covered: approximate search; updates in place.
+    index.json               written last: encoder, dimension, how vectors are searched and what that was measured to
+                             find, size and SHA-256 of the other files
+    vectors.faiss            index/vectors.py
+    lexical.*                index/lexical.py
+    documents.jsonl, documents.offsets.npy    index/corpus.py
+
+An index in memory is what these three name; the rest is mapped, and stays readable after its folder was replaced.
+Not covered: updates in place; two builds of one folder at once.
 """
 
-import json
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import faiss
 import numpy as np
-from pydantic import ValidationError
 
-from index.config import Settings, explained
+from index.corpus import CORPUS_FILES, read_corpus, write_corpus
 from index.documents import Document
 from index.errors import BundleError, CorpusError
+from index.facts import CURE, MARKER, SCHEMA, IndexFacts, build_of, check_files, read_facts
+from index.folder import file_facts, make_folder, refuse_foreign, replace_folder, write_through
+from index.fusion import best, fused
+from index.lexical import LEXICAL_FILES, Lexical, load_lexical, make_lexical
+from index.vectors import Algorithm, Vectors, make_vectors, read_vectors
 
-FILES = ("vectors.faiss", "documents.jsonl", "index.json")
-
-
-class IndexFacts(Settings):
-    """index.json."""
-
-    encoder: str
-    dimension: int
-    documents: int
+VECTORS = "vectors.faiss"
+FILES = (VECTORS, *CORPUS_FILES, *LEXICAL_FILES)
+RANKED = 64  # of each side, at least; what is fused further down is hardly ever shown
+LOADS = 2
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A document and its cosine similarity to the query."""
+    """A document, its cosine similarity to the query, and its BM25 score; 0 where no query or vector was given."""
 
     document: Document
     score: float
+    lexical: float = 0.0
 
 
 class Index:
-    """Documents with one unit vector each; immutable once made."""
+    """Documents with a unit vector each; immutable once made, may be searched from any thread."""
 
-    def __init__(self, documents: Sequence[Document], vectors: faiss.Index, encoder: str) -> None:
-        self.documents = tuple(documents)
-        self.encoder = encoder
-        self.dimension = vectors.d
-        self._vectors = vectors
+    def __init__(
+        self, documents: Sequence[Document], vectors: Vectors, lexical: Lexical, encoder: str, fingerprint: str = ""
+    ) -> None:
+        self.documents = documents
+        self.encoder, self.fingerprint = encoder, fingerprint
+        self.dimension = vectors.dimension
+        self.vectors = vectors
+        self.lexical = lexical
 
-    def search(self, vector: np.ndarray, k: int) -> list[Hit]:
-        """The k nearest documents of one (D,) unit vector, best first."""
-        scores, rows = self._vectors.search(vector.reshape(1, -1).astype(np.float32), min(k, len(self.documents)))
-        return [Hit(self.documents[row], float(score)) for row, score in zip(rows[0], scores[0], strict=True)]
+    def search(self, query: str, vector: np.ndarray, k: int) -> list[Hit]:
+        """The k documents nearest to a query and its (D,) unit vector, best fused rank first.
+
+        Both scores are exact for every hit. From k = 2 on the nearest by vector and the best by words are among them.
+        """
+        self._refuse_vector(vector)
+        depth = max(k, RANKED)
+        bm25_N = self.lexical.scores(query)
+        rows = fused(self.vectors.search(vector, depth).tolist(), best(bm25_N, depth), k)
+        cosines = self.vectors.cosines(vector, rows)
+        return [Hit(self.documents[row], float(c), float(bm25_N[row])) for row, c in zip(rows, cosines, strict=True)]
+
+    def search_dense(self, vector: np.ndarray, k: int) -> list[Hit]:
+        """The k documents nearest to a (D,) unit vector, best first."""
+        self._refuse_vector(vector)
+        rows = self.vectors.search(vector, k).tolist()
+        cosines = self.vectors.cosines(vector, rows)
+        return [Hit(self.documents[row], float(c)) for row, c in zip(rows, cosines, strict=True)]
+
+    def search_lexical(self, query: str, k: int) -> list[Hit]:
+        """The at most k documents that share a word with a query, best BM25 first."""
+        bm25_N = self.lexical.scores(query)
+        return [Hit(self.documents[row], 0.0, float(bm25_N[row])) for row in best(bm25_N, k)]
+
+    def _refuse_vector(self, vector: np.ndarray) -> None:
+        if vector.shape != (self.dimension,):
+            raise CorpusError(
+                f'the query vector has shape "{vector.shape}", the index ({self.dimension},): '
+                f'embed the query with "{self.encoder}"'
+            )
+        if not np.isfinite(vector).all():
+            raise CorpusError('the query vector holds "nan" or "inf": embed the query again')
 
     def save(self, folder: Path) -> None:
-        """Write the three files, index.json last."""
-        folder.mkdir(parents=True, exist_ok=True)
-        faiss.write_index(self._vectors, str(folder / "vectors.faiss"))
-        lines = (json.dumps(asdict(document), ensure_ascii=False) + "\n" for document in self.documents)
-        (folder / "documents.jsonl").write_text("".join(lines), encoding="utf-8")
-        facts = {"encoder": self.encoder, "dimension": self.dimension, "documents": len(self.documents)}
-        (folder / "index.json").write_text(json.dumps(facts, indent=2) + "\n")
+        """Write the index beside a folder, index.json last, then put it in the folder's place.
+
+        `folder` is the old or the new index at every moment (see replace_folder). Raises ConfigError where other files
+        stand.
+        """
+        refuse_foreign(folder, MARKER)
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        make_folder(partial)
+        self.vectors.write(partial / VECTORS)
+        self.lexical.save(partial)
+        write_corpus(partial, self.documents)
+        for name in FILES:
+            write_through(partial / name)
+        facts = IndexFacts(
+            schema_version=SCHEMA, encoder=self.encoder, encoder_fingerprint=self.fingerprint,
+            dimension=self.dimension, documents=len(self.documents), vectors=self.vectors.facts,
+            files={name: file_facts(partial / name) for name in FILES},
+        )  # fmt: skip
+        (partial / MARKER).write_text(facts.model_dump_json(indent=2) + "\n")
+        write_through(partial / MARKER)
+        write_through(partial)
+        replace_folder(partial, folder, MARKER)
 
 
-def make_index(documents: Sequence[Document], vectors_ND: np.ndarray, encoder: str) -> Index:
-    """Build an index of N documents from their unit vectors (N, D); refuses an empty corpus."""
+def make_index(
+    documents: Sequence[Document],
+    vectors_ND: np.ndarray,
+    encoder: str,
+    *,
+    fingerprint: str = "",
+    algorithm: Algorithm = "auto",
+    queries_QD: np.ndarray | None = None,
+) -> Index:
+    """Build an index of N documents from their unit vectors (N, D); raises CorpusError where nothing could be searched.
+
+    Where the search is approximate, its recall is measured with the vectors of queries (see make_vectors).
+    """
     if not documents:
-        raise CorpusError('the corpus has "0" documents: name a package that has docstrings')
-    store = faiss.IndexScalarQuantizer(vectors_ND.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    store.add(np.ascontiguousarray(vectors_ND, np.float32))
-    return Index(documents, store, encoder)
+        raise CorpusError('the corpus has "0" documents: name a source that has some')
+    if vectors_ND.ndim != 2 or len(vectors_ND) != len(documents):
+        raise CorpusError(
+            f'vectors of shape "{vectors_ND.shape}" are not of {len(documents)} documents: embed them all'
+        )
+    if not (finite := np.isfinite(vectors_ND).all(axis=1)).all():
+        name = documents[int(np.argmin(finite))].id
+        raise CorpusError(
+            f'the vector of document "{name}" holds NaN or infinite numbers: embed it with another encoder'
+        )
+    lexical = make_lexical(document.text for document in documents)
+    return Index(tuple(documents), make_vectors(vectors_ND, algorithm, queries_QD), lexical, encoder, fingerprint)
 
 
 def load_index(folder: Path) -> Index:
-    """Read an index; raises BundleError naming the file that is missing, unreadable or does not fit the others."""
-    for name in FILES:
-        if not (folder / name).is_file():
-            raise BundleError(
-                f'index file "{folder / name}" is missing: rebuild it with `pointsman index build CONFIG`'
-            )
-    facts = read_facts(folder / "index.json")
-    documents = read_documents(folder / "documents.jsonl")
-    try:
-        vectors = faiss.read_index(str(folder / "vectors.faiss"))
-    except RuntimeError as error:
-        why = " ".join(str(error).split())
-        raise BundleError(
-            f'index file "{folder / "vectors.faiss"}" cannot be read ({why}): rebuild the index'
-        ) from error
-    if not len(documents) == vectors.ntotal == facts.documents:
-        raise BundleError(
-            f'index "{folder}" holds {len(documents)} documents and {vectors.ntotal} vectors, '
-            f'and its index.json states "{facts.documents}": rebuild it'
-        )
-    return Index(documents, vectors, facts.encoder)
+    """Map an index; raises BundleError naming the file that is missing, altered or does not fit the others.
 
-
-def read_facts(path: Path) -> IndexFacts:
-    """Read index.json; raises BundleError naming the key."""
-    try:
-        return IndexFacts.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        why = explained(error, IndexFacts)
-        raise BundleError(f'index file "{path}" cannot be read ({why}): rebuild the index') from error
-
-
-def read_documents(path: Path) -> list[Document]:
-    """Read documents.jsonl; raises BundleError naming the line."""
-    documents = []
-    for number, line in enumerate(path.read_bytes().rstrip(b"\n").split(b"\n"), 1):
+    A folder that is replaced meanwhile is read once more, so that an index is never of files of two builds.
+    """
+    for _ in range(LOADS):
+        before, refused = build_of(folder), None
         try:
-            documents.append(read_document(line))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise BundleError(
-                f'index file "{path}" line {number} cannot be read ({error}): rebuild the index'
-            ) from error
-    return documents
+            index = read_index(folder)
+        except BundleError as error:
+            refused = error
+        if build_of(folder) == before:  # so all files were opened between two looks at the same build
+            if refused:
+                raise refused
+            return index
+    raise BundleError(f'index "{folder}" was replaced whenever it was read: load it again when its builds are done')
 
 
-def read_document(line: bytes) -> Document:
-    """One document from its JSON; raises ValueError or TypeError when a field is missing, unknown, or not text."""
-    document = Document(**json.loads(line))
-    for key, value in asdict(document).items():
-        if not isinstance(value, str):
-            raise TypeError(f'key "{key}" is "{value}", not text')
-    return document
+def read_index(folder: Path) -> Index:
+    """One attempt to map an index, see load_index."""
+    facts = read_facts(folder)
+    if unlisted := set(FILES) - set(facts.files):
+        raise BundleError(f'index "{folder}" lists no "{min(unlisted)}" in {MARKER}: {CURE}')
+    check_files(folder, {name: facts.files[name] for name in FILES})
+    vectors, lexical = read_vectors(folder / VECTORS, facts.vectors), load_lexical(folder)
+    documents = read_corpus(folder)
+    counts = facts.documents, len(documents), vectors.count, lexical.count
+    if len(set(counts)) > 1 or vectors.dimension != facts.dimension:
+        raise BundleError(
+            f'index "{folder}" states "{counts[0]}" documents of {facts.dimension} dimensions and holds {counts[1]} '
+            f"documents, {counts[2]} vectors of {vectors.dimension}, words of {counts[3]}: {CURE}"
+        )
+    return Index(documents, vectors, lexical, facts.encoder, facts.encoder_fingerprint)

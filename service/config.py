@@ -20,7 +20,10 @@ class GateConfig(Settings):
         default=None, gt=0, lt=1, description="Replaces every bundle's calibrated threshold (probability)."
     )
     ambiguous_band: float = Field(
-        default=0.0, ge=0, lt=0.5, description="Nearer to the threshold than this means base (probability)."
+        default=0.0, ge=0, lt=0.5, description="Nearer to the threshold than this is ambiguous (probability)."
+    )
+    ambiguous: Literal["base", "specialist"] = Field(
+        default="base", description="Who answers what is ambiguous; below the threshold no risk is stated any more."
     )
 
 

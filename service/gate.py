@@ -2,7 +2,8 @@
 
 Whatever goes wrong here is counted and never fails a request: a specialist that cannot be judged is left out, and when
 nobody can be (a timeout, an exception) base answers.
-The highest probability above its own threshold wins; within `ambiguous_band` of the threshold nobody does.
+The highest probability above its own threshold wins; within `ambiguous_band` of the threshold the configuration says
+who answers, by default base.
 
 Not covered: what the answer itself reveals; the decision is taken once, before the first token.
 """
@@ -77,14 +78,15 @@ class Gate:
         if failure or best is None:
             return Decision(self._base, None, failure or "below_threshold")
         best = passing[0] if passing else best
+        reason: Reason = "above_threshold" if passing else "below_threshold"
         if abs(best.probability - best.threshold) < self._config.ambiguous_band:
-            return Decision(self._base, None, "ambiguous", best, candidates)
-        if not passing:
-            return Decision(self._base, None, "below_threshold", best, candidates)
+            reason = "ambiguous"
+        if reason == "below_threshold" or (reason == "ambiguous" and self._config.ambiguous == "base"):
+            return Decision(self._base, None, reason, best, candidates)
         if best.name not in self._adapters():
             self._metrics.gate_failures.labels("adapter_unavailable").inc()
             return Decision(self._base, None, "adapter_unavailable", best, candidates)
-        return self._to_specialist(best.name, "above_threshold", best, candidates, options)
+        return self._to_specialist(best.name, reason, best, candidates, options)
 
     def _to_specialist(
         self,

@@ -40,7 +40,7 @@ def ensure(asset: Asset) -> Path:
         return folder
     models = models_folder()
     console = Console(stderr=True)
-    with lock(models, asset, console):
+    with lock(models, asset.folder_name, asset.model_id, console):
         found = fault(asset, folder)  # another process may have built it while this one waited
         if found is None:
             return folder
@@ -98,17 +98,18 @@ def need_space(asset: Asset, models: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock(models: Path, asset: Asset, console: Console) -> Iterator[None]:
-    path = models / f".{asset.folder_name}.lock"
+def lock(parent: Path, name: str, what: str, console: Console) -> Iterator[None]:
+    """Held while the folder `name` below `parent` is built; who waits is told `what` is built."""
+    path = parent / f".{name}.lock"
     try:
         handle = path.open("w")
     except OSError as error:
-        raise unwritable(models, error) from error
+        raise unwritable(parent, error) from error
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            console.print(f"another process is building {asset.model_id}; waiting for it", highlight=False)
+            console.print(f"another process is building {what}; waiting for it", highlight=False)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 

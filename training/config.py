@@ -1,15 +1,16 @@
 """Settings of the training stages, read from configs/training/."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Literal
 
 from pydantic import Field
 
-from index.config import Settings
+from index.config import Settings, Share
+from index.sources.config import AnySource
 
 # What an adapter is put on: every linear layer of a block.
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-Share = Annotated[float, Field(ge=0, le=1)]
+SecondInput = Literal["frames", "literals"]
 
 
 class TaskSettings(Settings):
@@ -22,6 +23,14 @@ class TaskSettings(Settings):
     display: str = Field(default="", description="How a usable expected output starts; empty takes every output.")
     environment: dict[str, str] = Field(default={}, description="Environment of every executed program.")
     preload: list[str] = Field(default=[], description="Packages that examples may import; by default the package.")
+    second_input: SecondInput = Field(
+        default="frames",
+        exclude_if=lambda value: value == "frames",  # a run whose config.json lacks it is of the same configuration
+        description='What an answer is tried on besides: "frames" changed at run time, else other "literals".',
+    )
+    docs: tuple[AnySource, ...] = Field(
+        default=(), exclude_if=lambda value: not value, description="Sources of prose whose doctests give tasks too."
+    )
 
 
 class RowSettings(Settings):
@@ -30,18 +39,6 @@ class RowSettings(Settings):
     evidence_share: Share = Field(default=0.4, description="Share of task rows rendered with evidence.")
     how_to_share: Share = Field(default=0.2, description="Share of tasks that also give a plain-question row.")
     max_characters: int = Field(default=4000, ge=100, description="Tasks whose instruction is longer give no row.")
-
-
-class CalibrationSettings(Settings):
-    """How the gate's threshold is chosen."""
-
-    names: list[str] = Field(description="What users call the library in a question.")
-    rivals: list[str] = Field(default=[], description="What users name when they mean another library or language.")
-    other_packages: list[str] = Field(description="Installed packages whose docs make out-of-domain queries.")
-    queries: Path = Field(description="Text file of out-of-domain queries, one a line.")
-    queries_per_package: int = Field(default=60, ge=1, description="Queries drawn from each other package.")
-    alpha: float = Field(default=0.05, gt=0, lt=1, description="Bound on the rate of out-of-domain queries accepted.")
-    delta: float = Field(default=0.05, gt=0, lt=1, description="Chance that the bound does not hold.")
 
 
 class SftSettings(Settings):
@@ -71,4 +68,6 @@ class SftConfig(Settings):
     tasks: TaskSettings
     rows: RowSettings = RowSettings()
     sft: SftSettings = SftSettings()
-    calibration: CalibrationSettings
+    names: list[str] = Field(min_length=1, description="What users call the library in a question.")
+    rivals: list[str] = Field(default=[], description="What users name when they mean another library or language.")
+    gate: Path = Field(description="File of configs/gate/ whose query sets calibrate the bundle when it is packed.")

@@ -54,7 +54,7 @@ def make_rows(tasks: Sequence[Task], index: Index, encode: Encode, settings: Row
     for task, vector in zip(tasks, vectors, strict=True):
         question = [{"role": "user", "content": task.instruction}]
         if draw.random() < settings.evidence_share:
-            hits = choose_evidence(others(index.search(vector, SEARCH_DEPTH), task.name))
+            hits = choose_evidence(others(index.search(task.instruction, vector, SEARCH_DEPTH), task.name))
             question = with_evidence(question, [hit.document for hit in hits])
         rows.append(chat_row(question, task.reference))
         if draw.random() < settings.how_to_share:

@@ -5,6 +5,7 @@ Every step writes into the run folder and is skipped when its result is there, s
 the adapter itself continues from its last checkpoint.
 """
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -15,15 +16,16 @@ from rich.console import Console
 
 from index.bundle import base_facts, load_bundle, write_manifest
 from index.config import read_config
-from index.documents import package_documents
 from index.embed import Encoder, load_encoder
 from index.folder import make_folder, refuse_foreign, replace_folder
+from index.sources.package import package_documents
 from index.store import Index, load_index, make_index
 from starter import resolve_model
-from training.calibration import file_hash, first_calibration
 from training.config import PROJECTIONS, SftConfig
 from training.errors import TaskError
 from training.extract import first_block
+from training.gate.calibrate import domain_calibration
+from training.gate.config import GateConfig
 from training.leak import clean_documents, clean_train, refuse_overlap
 from training.rows import Row, make_rows
 from training.tasks import Task, TaskSource, package_tasks, read_tasks, write_tasks
@@ -33,7 +35,7 @@ MARKER = "manifest.json"
 
 
 # Used after training only: a bundle may be packed again under other ones.
-PACKING = {"name", "bundle", "context", "calibration"}
+PACKING = {"name", "bundle", "context", "names", "rivals", "gate", "calibration"}
 
 
 def open_run(config: SftConfig) -> None:
@@ -58,7 +60,8 @@ def prepare_tasks(config: SftConfig) -> list[Task]:
         settings = config.tasks
         source = TaskSource(
             settings.package, settings.preamble, settings.max_per_object, settings.held_out_share, config.sft.seed,
-            settings.environment, settings.display, tuple(settings.preload),
+            settings.environment, settings.display, tuple(settings.preload), settings.second_input,
+            settings.docs,
         )  # fmt: skip
         write_tasks(path, package_tasks(source))
     return read_tasks(path)
@@ -98,9 +101,8 @@ def pack(config: SftConfig, tasks: list[Task], index: Index, encoder: Encoder) -
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(config.run / "adapter", partial / "adapter")
     shutil.copytree(config.run / "index", partial / "index")
-    calibration = first_calibration(
-        clean_train(tasks), index, encoder.encode, config.calibration, config.tasks.package, config.sft.seed
-    )
+    labels = read_config(config.gate, GateConfig)
+    calibration = domain_calibration(labels, config.names, config.rivals, index, encoder.encode, labels.seed)
     (partial / "calibration.json").write_text(calibration.model_dump_json(indent=2) + "\n")
     write_manifest(partial, manifest_facts(config, tasks, encoder))
     load_bundle(partial, base=base_facts(resolve_model(config.model)), encoder=encoder)
@@ -117,7 +119,7 @@ def manifest_facts(config: SftConfig, tasks: list[Task], encoder: Encoder) -> di
         "name": config.name, "base": base.id, "base_fingerprint": base.fingerprint, "template_hash": base.template_hash,
         "rank": config.sft.rank, "target_modules": list(PROJECTIONS), "encoder": encoder.id,
         "dimension": encoder.dimension,
-        "names": config.calibration.names, "rivals": config.calibration.rivals, "context": config.context,
+        "names": config.names, "rivals": config.rivals, "context": config.context,
         "seed": config.sft.seed,
         "data": {
             "source": tasks[0].source, "licence": tasks[0].licence,
@@ -128,6 +130,11 @@ def manifest_facts(config: SftConfig, tasks: list[Task], encoder: Encoder) -> di
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft", "faiss-cpu")},
         "git_commit": git_commit(),
     }  # fmt: skip
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a data file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def git_commit() -> str:

@@ -2,7 +2,9 @@
 
 A task is the prose of a public object, the statements that stand before a displayed expression (set-up), the display
 itself, and the reference expression. Its check is the representation of the executed reference on two inputs: the
-set-up as written, and the set-up reversed and one row shorter. A candidate passes when it gives both.
+set-up as written, and either its frames reversed and one row shorter, or a set-up with another literal. A candidate
+passes when it gives both. Where literals are varied, those of the expression move into the set-up, and the question
+shows what execution gave, which docs do not always show.
 
 Kept are only references that give the same representations in two separate sandboxes, in another order of company. A
 held-out task must also tell answers apart: its two representations differ, so that one which types in the display it
@@ -11,29 +13,45 @@ side.
 """
 
 import ast
-import doctest
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from index.documents import PublicObject, doctest_blocks, licence_of, public_objects, strip_directive, version_of
+from index.sources.config import AnySource
+from index.sources.docstrings import PublicObject
+from index.sources.package import licence_of, public_objects, version_of
+from index.sources.read import read_sources
+from training.config import SecondInput
 from training.errors import TaskError
 from training.sandbox import Limits, Program, Sandbox, SandboxConfig
-from training.values import Outcome, outcomes, value_program
+from training.sections import asked_in
+from training.shown import Shown, shown_in, with_literals_given
+from training.values import Outcome, Written, outcomes, tried, value_program
+from training.variants import variants
 
 Split = Literal["train", "held_out"]
 # A library with a runtime of its own reserves gigabytes of addresses that it never touches.
 LIMITS = Limits(cpu_s=20, wall_s=60, memory_mib=6144, file_mib=64, open_files=256)
+WANTED = "The value of `result` must display as:\n```\n"
+# A question that shows more fits no prompt.
+DISPLAY_CHARACTERS = 2000
+# Never the same day in both: what depends on the local date or zone shows as a difference.
+ZONES = ("Etc/GMT+12", "Etc/GMT-14")
 
 
 @dataclass(frozen=True)
 class Task:
-    """Instruction, set-up, reference and the two representations that execution must give."""
+    """Instruction, set-up, reference and the two representations that execution must give.
+
+    `setup_second` is the set-up of the second input, empty where the first one's frames are changed. `documented` is
+    the expression as the docs write it, where the reference reads variables in place of its literals.
+    """
 
     id: str
     symbol: str
@@ -45,15 +63,26 @@ class Task:
     expected_second: str
     source: str
     licence: str
+    setup_second: str = ""
+    documented: str = ""
 
     @property
     def name(self) -> str:
         """The method name that decided the split."""
         return self.symbol.rsplit(".", 1)[-1]
 
+    @property
+    def outcome(self) -> Outcome:
+        """What the reference computed."""
+        return Outcome(self.expected, self.expected_second)
+
     def program(self, code: str) -> Program:
         """Code held against the two representations; where the reference has no second one, against the first."""
-        return value_program(self.setup, without_setup(code, self.setup), Outcome(self.expected, self.expected_second))
+        return value_program(Written(self.setup, without_setup(code, self.setup), self.setup_second), self.outcome)
+
+
+# Left out of a file where they are empty: a package whose inputs are frames has none of them.
+LATER = ("setup_second", "documented")
 
 
 def split_of(name: str, held_out_share: float, seed: int) -> Split:
@@ -65,49 +94,46 @@ def split_of(name: str, held_out_share: float, seed: int) -> Split:
 def instruction_for(package: str, prose: str, setup: str, display: str) -> str:
     """The user's message of a task: what is wanted, the code so far, and the display to reach."""
     code = f"\n\nGiven this code:\n```python\n{setup.strip()}\n```" if setup.strip() else ""
-    wanted = f"The value of `result` must display as:\n```\n{display.strip()}\n```"
+    wanted = f"{WANTED}{display.strip()}\n```"
     return f"Using {package}: {prose}{code}\n\nWrite Python code that assigns the answer to `result`. {wanted}"
 
 
 def drafts(
-    thing: PublicObject, package: str, preamble: str, max_per_object: int, held_out_share: float, seed: int
+    thing: PublicObject,
+    package: str,
+    preamble: str,
+    max_per_object: int,
+    held_out_share: float,
+    seed: int,
+    second_input: SecondInput = "frames",
 ) -> list[Task]:
-    """Unverified tasks of one object: one per displayed expression, in document order.
+    """Unverified tasks of one object: one per displayed expression that it computed itself, in document order.
 
     At most `max_per_object` of a training method, one of a held-out one: scores then weigh every object alike.
     """
-    found: list[Task] = []
-    statements: list[str] = [f"{preamble}\n"]
-    split = split_of(thing.symbol.rsplit(".", 1)[-1], held_out_share, seed)
-    limit = 1 if split == "held_out" else max_per_object
-    for block in doctest_blocks(thing.docstring):
-        for example in block.examples:
-            source = strip_directive(example.source)
-            if not is_expression(source):
-                statements.append(source)
-            elif "SKIP" not in example.source and shows(thing, example) and len(found) < limit:
-                prose = " ".join(dict.fromkeys(part for part in (first_sentences(thing.prose), block.prose) if part))
-                setup = "".join(statements)
-                id_ = f"{package}:{thing.symbol}/{len(found)}"
-                instruction = instruction_for(package.capitalize(), prose, setup, dedent(example.want))
-                reference = "result = " + source.strip() + "\n"
-                found.append(Task(id_, thing.symbol, split, instruction, setup, reference, "", "", "", ""))
-    return found
-
-
-def shows(thing: PublicObject, example: doctest.Example) -> bool:
-    """Whether an example displays something that the object itself computed, not a variable on its own."""
     name = thing.symbol.rsplit(".", 1)[-1]
-    return bool(example.want.strip()) and re.search(rf"\b{re.escape(name)}\b", example.source) is not None
+    split = split_of(name, held_out_share, seed)
+    own = (
+        shown
+        for shown in shown_in(thing.docstring, thing.prose, preamble)
+        if re.search(rf"\b{re.escape(name)}\b", shown.expression)
+    )
+    limited = islice(own, 1 if split == "held_out" else max_per_object)
+    return [
+        draft(shown, f"{package}:{thing.symbol}/{number}", thing.symbol, split, second_input)
+        for number, shown in enumerate(limited)
+    ]
 
 
-def is_expression(source: str) -> bool:
-    """True for one expression statement, the form whose value a doctest displays."""
-    try:
-        body = ast.parse(source).body
-    except SyntaxError:
-        return False
-    return len(body) == 1 and isinstance(body[0], ast.Expr)
+def draft(shown: Shown, id_: str, symbol: str, split: Split, second_input: SecondInput) -> Task:
+    """One unverified task; where literals are to be varied they stand in variables of its set-up."""
+    given = shown if second_input == "frames" else with_literals_given(shown, symbol.rsplit(".", 1)[-1])
+    package = id_.partition(":")[0].capitalize()
+    prose = " ".join(dict.fromkeys(part for part in (first_sentences(given.about), given.before) if part))
+    instruction = instruction_for(package, prose, given.setup, given.wanted)
+    reference = f"result = {given.expression}\n"
+    documented = "" if normalised(given.expression) == normalised(shown.expression) else shown.expression
+    return Task(id_, symbol, split, instruction, given.setup, reference, "", "", "", "", documented=documented)
 
 
 def first_sentences(prose: str, limit: int = 300) -> str:
@@ -116,14 +142,9 @@ def first_sentences(prose: str, limit: int = 300) -> str:
     return prose if len(prose) <= limit else cut[: cut.rfind(". ") + 1] or cut
 
 
-def dedent(want: str) -> str:
-    """A doctest's expected text without blank-line markers."""
-    return want.replace("<BLANKLINE>", "")
-
-
 @dataclass(frozen=True)
 class TaskSource:
-    """Where tasks come from and how they are split."""
+    """Where tasks come from, how they are split, and what their second input is."""
 
     package: str
     preamble: str
@@ -133,13 +154,16 @@ class TaskSource:
     environment: Mapping[str, str]
     display: str
     preload: tuple[str, ...] = ()
+    second_input: SecondInput = "frames"
+    docs: tuple[AnySource, ...] = ()
 
-    @property
-    def sandbox(self) -> SandboxConfig:
+    def sandbox(self, zone: str) -> SandboxConfig:
         """Where the examples are run: one worker, which has the package imported."""
+        zones = {"TZ": zone} if self.second_input == "literals" else {}
         return SandboxConfig(
-            workers=1, preload=list(self.preload or (self.package,)), environment=dict(self.environment), limits=LIMITS
-        )
+            workers=1, preload=list(self.preload or (self.package,)), environment={**zones, **self.environment},
+            limits=LIMITS,
+        )  # fmt: skip
 
 
 def package_tasks(source: TaskSource) -> list[Task]:
@@ -148,23 +172,18 @@ def package_tasks(source: TaskSource) -> list[Task]:
     A draft is kept when its display starts with `source.display`, its reference runs, and two sandboxes agree on both
     representations; a held-out one when these differ as well.
     """
-    licence, version = licence_of(source.package), f"{source.package}=={version_of(source.package)}"
-    candidates = [
-        replace(task, source=version, licence=licence)
-        for thing in public_objects(source.package)
+    things = public_objects(source.package)
+    from_docstrings = [
+        task
+        for thing in things
         for task in drafts(
-            thing, source.package, source.preamble, source.max_per_object, source.held_out_share, source.seed
+            thing, source.package, source.preamble, source.max_per_object, source.held_out_share, source.seed,
+            source.second_input,
         )
-        if f"```\n{source.display}" in task.instruction
-    ]
-    programs = [(task.setup, task.reference) for task in candidates]
-    with ThreadPoolExecutor(2) as pool:
-        first, again = pool.map(lambda ordered: computed(source, ordered), (programs, programs[::-1]))
-    kept = [
-        verified(task, outcome)
-        for task, outcome, other in zip(candidates, first, again[::-1], strict=True)
-        if usable(outcome, other) and (task.split == "train" or outcome.tells)
-    ]
+    ]  # fmt: skip
+    candidates = [*from_docstrings, *section_drafts(source, things)]
+    candidates = [task for task in candidates if f"{WANTED}{source.display}" in task.instruction]
+    kept = [task for task in verified(source, candidates) if task.split == "train" or task.outcome.tells]
     if not kept:
         raise TaskError(
             f'no task could be verified for package "{source.package}": its docstrings show no stable output'
@@ -172,20 +191,58 @@ def package_tasks(source: TaskSource) -> list[Task]:
     return kept
 
 
-def computed(source: TaskSource, programs: list[tuple[str, str]]) -> list[Outcome]:
-    """What each program computes, in a sandbox of its own: what depends on the process shows as a difference."""
-    with Sandbox(source.sandbox) as sandbox:
-        return outcomes(sandbox, programs)
+def section_drafts(source: TaskSource, things: Iterable[PublicObject]) -> Iterator[Task]:
+    """Unverified tasks of the documents beside the docstrings; ids and sides go by the name an example is about.
+
+    A training one that calls a held-out name on the way is left out.
+    """
+    known = (shown for thing in things for shown in shown_in(thing.docstring, "", source.preamble))
+    for asked in asked_in(read_sources(source.docs), source.package, source.preamble, known):
+        sides = {name: split_of(name, source.held_out_share, source.seed) for name in asked.called}
+        split = sides[asked.name]
+        if split == "held_out" or "held_out" not in sides.values():
+            symbol = f"{source.package}.{asked.name}"
+            id_ = f"{source.package}:{asked.id.removeprefix(f'{source.package}:')}"
+            yield draft(asked.shown, id_, symbol, split, source.second_input)
 
 
-def usable(first: Outcome, again: Outcome) -> bool:
-    """Whether a reference computed a value, the same one twice, on both inputs."""
-    return not first.error and first == again
+def verified(source: TaskSource, candidates: list[Task]) -> list[Task]:
+    """The drafts that two sandboxes, which meet them in opposite order, agree on; with their source and licence."""
+    with ThreadPoolExecutor(2) as pool:
+        orders = (candidates, candidates[::-1])
+        first, again = pool.map(lambda order, zone: executed(source, order, zone), orders, ZONES)
+    licence, version = licence_of(source.package), f"{source.package}=={version_of(source.package)}"
+    agreed = (task for task, other in zip(first, again[::-1], strict=True) if task == other and not task.outcome.error)
+    usable = agreed if source.second_input == "frames" else (redisplayed(task) for task in agreed if has_display(task))
+    return [replace(task, source=version, licence=licence) for task in usable]
 
 
-def verified(task: Task, outcome: Outcome) -> Task:
-    """The task with what its reference computed."""
-    return replace(task, expected=outcome.first, expected_second=outcome.second)
+def executed(source: TaskSource, candidates: list[Task], zone: str) -> list[Task]:
+    """The drafts with what they compute in a sandbox of its own: what depends on the process shows as a difference."""
+    programs = [Written(task.setup, task.reference) for task in candidates]
+    with Sandbox(source.sandbox(zone)) as sandbox:
+        if source.second_input == "frames":
+            found = list(zip(programs, outcomes(sandbox, programs), strict=True))
+        else:
+            found = tried(sandbox, programs, lambda setup: variants(setup, source.preamble))
+    return [
+        replace(
+            task, setup_second=written.setup_second, expected=outcome.first, expected_second=outcome.second
+        )
+        for task, (written, outcome) in zip(candidates, found, strict=True)
+    ]  # fmt: skip
+
+
+def has_display(task: Task) -> bool:
+    """Whether what a reference computed can be shown: a value, and not a long one."""
+    return task.expected != "value:None" and len(task.expected) <= DISPLAY_CHARACTERS
+
+
+def redisplayed(task: Task) -> Task:
+    """The task with what execution gave in place of what docs show."""
+    head, _, _ = task.instruction.rpartition(WANTED)
+    shown = task.expected.removeprefix("value:").strip("\n")
+    return replace(task, instruction=f"{head}{WANTED}{shown}\n```")
 
 
 def without_setup(code: str, setup: str) -> str:
@@ -215,8 +272,13 @@ def write_tasks(path: Path, tasks: Iterable[Task]) -> None:
     """Write tasks as JSON lines, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(json.dumps(asdict(task), ensure_ascii=False) + "\n" for task in tasks))
+    partial.write_text("".join(f"{json.dumps(as_row(task), ensure_ascii=False)}\n" for task in tasks))
     partial.rename(path)
+
+
+def as_row(task: Task) -> dict[str, str]:
+    """A task's line in a file."""
+    return {name: value for name, value in asdict(task).items() if value or name not in LATER}
 
 
 def read_tasks(path: Path) -> list[Task]:

@@ -1,20 +1,25 @@
 """Programs whose outcome is the representation of `result`, computed in the sandbox on two inputs.
 
-The first input is the set-up as given. The second is the same set-up with every frame and series reversed and one row
-shorter, so that an answer which copies the wanted display is found out.
+The first input is the set-up as given. The second is another set-up where one is written (training/variants.py), else
+the same one with every frame and series reversed and one row shorter, so that an answer which copies the wanted display
+is found out.
 
 For a check, the representations come back to the judge as text and are compared there. For making tasks, where the code
 is the package's own, they are read from what the program prints.
 """
 
 import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
 
 from training.sandbox import Program, Sandbox
 
 # Runs in the candidate's process.
 PROGRAM = """
 SETUP = {setup!r}
+SECOND_SETUP = {setup_second!r}
 CODE = {code!r}
 def change_inputs(namespace):
     for name, value in list(namespace.items()):
@@ -29,8 +34,9 @@ def change_inputs(namespace):
             namespace[name] = changed
 def value_on(second):
     namespace = {{"__name__": "__main__"}}
-    exec(compile(SETUP, "setup.py", "exec"), namespace)
-    if second:
+    written = second and SECOND_SETUP
+    exec(compile(SECOND_SETUP if written else SETUP, "setup.py", "exec"), namespace)
+    if second and not written:
         change_inputs(namespace)
     exec(compile(CODE, "solution.py", "exec"), namespace)
     if "result" not in namespace:
@@ -59,6 +65,14 @@ def check(candidate):
 """
 
 
+class Written(NamedTuple):
+    """A set-up, the code that goes on from it, and the set-up of the second input; empty: the first one's, changed."""
+
+    setup: str
+    code: str
+    setup_second: str = ""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What code made of `result` on the given input and on the second one.
@@ -80,16 +94,16 @@ class Outcome:
         return self.second.startswith("value:") and self.first != self.second
 
 
-def value_program(setup: str, code: str, wanted: Outcome) -> Program:
+def value_program(written: Written, wanted: Outcome) -> Program:
     """Code checked against an outcome; where that has no second value, against the first alone."""
     check = CHECK.format(first=wanted.first, second=wanted.second)
-    return Program(PROGRAM.format(setup=setup, code=code), check, "value_on")
+    return Program(PROGRAM.format(**written._asdict()), check, "value_on")
 
 
-def outcomes(sandbox: Sandbox, programs: list[tuple[str, str]]) -> list[Outcome]:
-    """What each (set-up, code) computes, in order. For code that is trusted: it could print what it likes."""
+def outcomes(sandbox: Sandbox, programs: Iterable[Written]) -> list[Outcome]:
+    """What each program computes, in order. For code that is trusted: it could print what it likes."""
     check = "def check(candidate):\n    assert candidate()\n"
-    wanted = (Program(PROGRAM.format(setup=s, code=c) + REPORT, check, "report") for s, c in programs)
+    wanted = (Program(PROGRAM.format(**written._asdict()) + REPORT, check, "report") for written in programs)
     found = []
     for verdict in sandbox.run_all(wanted):
         if verdict.passed:
@@ -97,4 +111,22 @@ def outcomes(sandbox: Sandbox, programs: list[tuple[str, str]]) -> list[Outcome]
         else:
             error = f"error:{verdict.status}: {verdict.detail}"
             found.append(Outcome(error, error))
+    return found
+
+
+def tried(
+    sandbox: Sandbox, programs: Sequence[Written], setups: Callable[[str], Iterator[str]]
+) -> list[tuple[Written, Outcome]]:
+    """Each program with the first of the set-ups, made from its own, under which it tells answers apart.
+
+    As it stands where it tells already, fails, or no set-up is of use.
+    """
+    found = list(zip(programs, outcomes(sandbox, programs), strict=True))
+    waiting = {n: setups(w.setup) for n, (w, outcome) in enumerate(found) if not outcome.error and not outcome.tells}
+    while waiting:
+        turn = {n: programs[n]._replace(setup_second=s) for n, rest in waiting.items() for s in islice(rest, 1)}
+        for number, outcome in zip(turn, outcomes(sandbox, turn.values()), strict=True):
+            if outcome.tells:
+                found[number] = turn[number], outcome
+        waiting = {number: waiting[number] for number in turn if not found[number][1].tells}
     return found

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from index.bundle import BaseFacts, base_facts, file_facts, load_bundle, write_manifest
-from index.calibrate import Calibration, calibrate
+from index.calibrate import calibrate
+from index.calibration import Calibration
 from index.documents import Document
 from index.errors import BundleError
 from index.store import Index, make_index
@@ -67,7 +68,7 @@ def seal(folder: Path, base: BaseFacts, **changes: object) -> None:
 @cache
 def calibration() -> Calibration:
     """A true one, made once."""
-    return calibrate(examples(100, 3.0), ("top",), alpha=0.1, delta=0.1, labels="domain", probability_of="x")
+    return calibrate(examples(100, 3.0), ("top",), risks={"out_of_domain": 0.1}, delta=0.1)
 
 
 @pytest.fixture

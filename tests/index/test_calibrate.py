@@ -8,28 +8,23 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from index.calibrate import (
-    Calibration,
-    Example,
-    calibrate,
-    negatives_needed,
-    read_calibration,
-    risk_threshold,
-    thirds,
-)
+from index.calibrate import Example, calibrate, promise, queries_needed, risk_threshold, thirds
+from index.calibration import Calibration, read_calibration
 from index.errors import BundleError, CalibrationError
 
+RISKS: dict[Any, float] = {"out_of_domain": 0.05}
 
-def examples(n: int, shift: float, seed: int = 0) -> list[Example]:
-    """n positives and n negatives whose feature differs by `shift` standard deviations."""
+
+def examples(n: int, shift: float, seed: int = 0, outcomes: tuple[Any, Any] = ("in", "far")) -> list[Example]:
+    """n queries of each outcome whose feature differs by `shift` standard deviations."""
     rng = np.random.default_rng(seed)
     return [
         Example(
-            f"query {label} {i}",
-            {"top": float(rng.normal(shift if label else 0.0)), "mean": float(rng.normal())},
-            label,
+            f"query {outcome} {i}",
+            {"top": float(rng.normal(shift if outcome == outcomes[0] else 0.0)), "mean": float(rng.normal())},
+            outcome,
         )
-        for label in (True, False)
+        for outcome in outcomes
         for i in range(n)
     ]
 
@@ -37,8 +32,7 @@ def examples(n: int, shift: float, seed: int = 0) -> list[Example]:
 @cache
 def fitted(n: int = 400, shift: float = 3.0) -> Calibration:
     """A calibration on separable queries."""
-    rows = examples(n, shift)
-    return calibrate(rows, ("top", "mean"), alpha=0.05, delta=0.05, labels="domain", probability_of="x", seed=0)
+    return calibrate(examples(n, shift), ("top", "mean"), risks=RISKS, delta=0.05)
 
 
 def test_the_probability_rises_with_the_feature_that_tells_and_is_calibrated() -> None:
@@ -46,7 +40,7 @@ def test_the_probability_rises_with_the_feature_that_tells_and_is_calibrated() -
     calibration = fitted()
     fresh = examples(4000, 3.0, seed=1)
     probabilities = np.array([calibration.probability(e.features) for e in fresh])
-    labels = np.array([e.label for e in fresh])
+    labels = np.array([e.outcome == "in" for e in fresh])
     middle = (probabilities > 0.4) & (probabilities < 0.6)
     assert middle.sum() > 100
     assert abs(labels[middle].mean() - probabilities[middle].mean()) < 0.1
@@ -68,9 +62,11 @@ def test_the_threshold_is_the_smallest_that_can_be_promised() -> None:
     assert upper[above] <= 0.05 < upper[above + 1]
 
 
-def test_too_few_negatives_are_refused_with_the_number_needed() -> None:
-    """No threshold is better than one that only looks safe."""
-    needed = negatives_needed(0.05, 0.05)
+def test_too_few_queries_are_refused_with_the_number_needed() -> None:
+    """No threshold is better than one that only looks safe; three parts make three times as many."""
+    with pytest.raises(CalibrationError, match="it takes 59 there, 177 in all"):
+        calibrate(examples(150, 3.0), ("top",), risks=RISKS, delta=0.05)
+    needed = queries_needed(0.05, 0.05)
     assert needed == 59
     with pytest.raises(CalibrationError, match=str(needed)):
         risk_threshold(np.zeros(needed - 1), 0.05, 0.05)
@@ -79,30 +75,30 @@ def test_too_few_negatives_are_refused_with_the_number_needed() -> None:
 
 def test_labels_of_one_kind_are_refused() -> None:
     """Nothing can be told apart from nothing."""
-    positives = [e for e in examples(50, 1.0) if e.label]
-    with pytest.raises(CalibrationError, match="both labels"):
-        calibrate(positives, ("top",), alpha=0.1, delta=0.1, labels="domain", probability_of="x")
+    positives = [e for e in examples(50, 1.0) if e.outcome == "in"]
+    with pytest.raises(CalibrationError, match='"0" against it cannot be fitted'):
+        calibrate(positives, ("top",), risks=RISKS, delta=0.1)
 
 
 def test_metrics_are_measured_on_rows_that_neither_fitted_nor_chose() -> None:
     """A third of the rows, each figure with its interval and its rows."""
     metrics = fitted().metrics
-    assert set(metrics) == {"auroc", "brier", "coverage", "false_accept"}
-    assert all(m.low <= m.value <= m.high for m in metrics.values())
-    assert 200 < metrics["auroc"].rows < 330
+    assert set(metrics) == {"auroc_domain", "brier", "ece", "aurc", "coverage", "false_accept"}
+    assert all(m.low <= m.high for m in metrics.values())
+    assert 200 < metrics["auroc_domain"].rows < 330
     assert metrics["false_accept"].low <= 0.05
 
 
 def test_every_stratum_is_split_evenly_and_equal_queries_stay_together() -> None:
     """Ten hard negatives among 300 stand 3, 3 and 4 to a part, and the same query never in two."""
-    hard = [Example(f"hard {i}", {"top": 5.0}, False, "hard") for i in range(10)]
+    hard = [Example(f"hard {i}", {"top": 5.0}, "far", "hard") for i in range(10)]
     rows = [*examples(300, 3.0), *hard, *hard[:3]]
     parts = thirds(rows, 0)
     assert sum(len(part) for part in parts) == len(rows)
     queries = [{e.query for e in part} for part in parts]
     assert not queries[0] & queries[1] and not queries[1] & queries[2] and not queries[0] & queries[2]
-    assert sorted(len({e.query for e in part if e.stratum}) for part in parts) == [3, 3, 4]
-    assert all(abs(sum(e.label for e in part) - 100) <= 1 for part in parts)
+    assert sorted(len({e.query for e in part if e.source}) for part in parts) == [3, 3, 4]
+    assert all(abs(sum(e.outcome == "in" for e in part) - 100) <= 1 for part in parts)
 
 
 def test_a_group_is_never_taken_apart() -> None:
@@ -115,13 +111,13 @@ def test_a_group_is_never_taken_apart() -> None:
 def test_each_source_of_negatives_has_its_own_rate() -> None:
     """A low rate over all may hide the one source that matters."""
     rows = [
-        replace(e, stratum="" if e.label else ("near" if number % 4 else "far"))
+        replace(e, source="docs" if e.outcome == "in" else ("easy" if number % 4 else "hard"))
         for number, e in enumerate(examples(400, 3.0))
     ]
-    near = [replace(e, features={"top": 9.0, "mean": 0.0}) if e.stratum == "far" else e for e in rows]
-    rates = calibrate(near, ("top", "mean"), alpha=0.5, delta=0.05, labels="domain", probability_of="x")
-    assert set(rates.false_accept_by_source) == {"near", "far"}
-    assert rates.false_accept_by_source["far"].value > 0.9 > rates.false_accept_by_source["near"].value
+    mixed = [replace(e, features={"top": 9.0, "mean": 0.0}) if e.source == "hard" else e for e in rows]
+    rates = calibrate(mixed, ("top", "mean"), risks={"out_of_domain": 0.5}, delta=0.05)
+    assert set(rates.false_accept_by_source) == {"easy", "hard"}
+    assert rates.false_accept_by_source["hard"].value > 0.9 > rates.false_accept_by_source["easy"].value
 
 
 def test_features_turned_round_where_figures_are_measured_change_the_figures_only() -> None:
@@ -129,18 +125,69 @@ def test_features_turned_round_where_figures_are_measured_change_the_figures_onl
     rows = examples(400, 3.0)
     held = {e.query for e in thirds(rows, 0)[2]}
     turned = [replace(e, features={"top": -e.features["top"], "mean": 0.0}) if e.query in held else e for e in rows]
-    given = {"alpha": 0.05, "delta": 0.05, "labels": "domain", "probability_of": "x"}
-    honest, broken = (calibrate(r, ("top", "mean"), **given) for r in (rows, turned))
+    honest, broken = (calibrate(r, ("top", "mean"), risks=RISKS, delta=0.05) for r in (rows, turned))
     assert (broken.coefficients, broken.threshold) == (honest.coefficients, honest.threshold)
-    assert honest.metrics["auroc"].value > 0.9 > 0.1 > broken.metrics["auroc"].value
+    assert honest.metrics["auroc_domain"].value > 0.9 > 0.1 > broken.metrics["auroc_domain"].value
+
+
+def test_several_risks_share_delta_and_the_largest_threshold_rules() -> None:
+    """Each event is bounded at its own rate; near misses are the harder ones here."""
+    near = [
+        replace(e, outcome="near", query=f"near {e.query}") for e in examples(400, 2.0, seed=2) if e.outcome == "in"
+    ]
+    whole = calibrate(
+        [*examples(900, 4.0), *near], ("top", "mean"), risks={"out_of_domain": 0.02, "near_miss": 0.1}, delta=0.05
+    )
+    far, close = whole.guarantees
+    assert (far.event, close.event, far.delta, close.delta) == ("out_of_domain", "near_miss", 0.025, 0.025)
+    assert whole.threshold == close.threshold > far.threshold
+    assert (far.queries, close.queries) == (300, len(near) // 3)
+    assert whole.metrics["false_accept_near"].value > whole.metrics["false_accept"].value
+
+
+def test_a_loss_is_bounded_among_what_base_answers_rightly() -> None:
+    """Queries that both answer count as such that cannot be lost; those that base fails do not count."""
+    executed = examples(300, 3.0, outcomes=("rescue", "loss"))
+    safe = [replace(e, outcome="safe", query=f"safe {e.query}") for e in executed if e.outcome == "loss"]
+    hard = [replace(e, outcome="hard", query=f"hard {e.query}") for e in executed if e.outcome == "loss"]
+    calibration = calibrate([*executed, *safe, *hard], ("top",), risks={"loss": 0.05}, delta=0.05)
+    (loss,) = calibration.guarantees
+    assert loss.queries == 200 and calibration.labels == "execution"
+    assert calibration.queries == {"rescue": 300, "loss": 300, "safe": 300, "hard": 300}
+    scores = np.array([calibration.probability(e.features) for e in executed if e.outcome == "loss"])
+    # Half of what base answers can be lost, so twice the rate among those stays within the bound.
+    assert 0 < (scores >= loss.threshold).mean() <= 0.1
+    alone = calibrate(executed, ("top",), risks={"loss": 0.05}, delta=0.05)
+    assert alone.guarantees[0].queries == 100 and alone.threshold > loss.threshold
+
+
+def test_labels_of_two_kinds_are_named_as_such() -> None:
+    """Whose docs a query is about, and whose answer passed, are different things."""
+    both = calibrate([*examples(100, 3.0), *examples(100, 3.0, outcomes=("rescue", "loss"))], ("top",), risks=RISKS,
+                     delta=0.3)  # fmt: skip
+    assert both.labels == "domain and execution" and "its answer alone passes" in both.probability_of
+    assert fitted().labels == "domain" and "passes" not in fitted().probability_of
+
+
+def test_the_stated_risk_holds_over_random_draws_of_the_calibration_set() -> None:
+    """200 draws from one world: the share of out-of-domain queries accepted exceeds alpha in few of them."""
+    world = examples(6000, 1.5, seed=5)
+    scores = np.array([fitted().probability(e.features) for e in world if e.outcome == "far"])
+    rng = np.random.default_rng(0)
+    broken = 0
+    for _ in range(200):
+        drawn = rng.choice(len(world), 800, replace=False)
+        threshold = promise(fitted(), [world[i] for i in drawn], RISKS, 0.05).threshold
+        broken += (scores >= threshold).mean() > 0.05
+    assert broken <= 16
 
 
 def test_the_set_hash_tells_label_sets_apart_but_not_their_order() -> None:
     """The hash says which labels stand behind a threshold."""
     rows = examples(100, 3.0)
-    given = {"alpha": 0.1, "delta": 0.1, "labels": "domain", "probability_of": "x"}
-    one, reordered = (calibrate(r, ("top",), **given) for r in (rows, rows[::-1]))
-    other = calibrate(examples(101, 3.0), ("top",), **given)
+    one, reordered, other = (
+        calibrate(r, ("top",), risks={"out_of_domain": 0.1}, delta=0.1) for r in (rows, rows[::-1], examples(101, 3.0))
+    )
     assert one.set_hash == reordered.set_hash != other.set_hash
 
 

@@ -5,7 +5,7 @@ from tests.index.conftest import encode
 
 def features(index: Index, query: str) -> dict[str, float]:
     """The features of a query on the toy index."""
-    hits = index.search(encode([query])[0], 8)
+    hits = index.search(query, encode([query])[0], 8)
     return dict(Vocabulary(index, ["toytable", "tt"], ["duckdb"]).features(query, hits))
 
 

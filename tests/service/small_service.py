@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from index.calibrate import Calibration
+from index.calibration import Calibration
 from index.documents import Document
 from index.store import Hit, Index, make_index
 from service.config import ServiceConfig
@@ -33,11 +33,8 @@ CALIBRATION = Calibration(
     coefficients=(10.0,),
     intercept=-5.0,
     threshold=0.5,
-    alpha=0.1,
-    delta=0.1,
     set_hash="",
-    positives=0,
-    negatives=0,
+    queries={},
     metrics={},
 )
 
@@ -91,7 +88,7 @@ class IndexedSpecialist:
     fingerprint: str = "0" * 64
 
     def retrieve(self, query: str, vector: np.ndarray) -> Found:
-        hits = tuple(self.index.search(vector, 2))
+        hits = tuple(self.index.search_dense(vector, 2))
         score = hits[0].score * self.scale
         return Found(hits, {"cosine": score}, score, score if math.isnan(score) else min(max(score, 0.01), 0.99))
 

@@ -80,6 +80,16 @@ def test_near_the_threshold_nobody_is_trusted(make_gate) -> None:
     assert decide(gate, "sort rows now please", threshold=probability - 0.06).route == "specialist"
 
 
+def test_what_is_ambiguous_may_go_to_the_specialist(make_gate) -> None:
+    """If the configuration says so, on either side, with the reason that it was; outside the band nothing changes."""
+    gate, _ = make_gate(ambiguous_band=0.05, ambiguous="specialist")
+    probability = decide(gate, "sort rows now please").candidate.probability
+    for shift in (-0.04, 0.04):
+        decision = decide(gate, "sort rows now please", threshold=probability + shift)
+        assert (decision.route, decision.reason) == ("specialist", "ambiguous")
+    assert decide(gate, "sort rows now please", threshold=probability + 0.06).reason == "below_threshold"
+
+
 def test_the_configured_threshold_replaces_the_bundles(make_gate) -> None:
     """And a request's replaces both."""
     gate, _ = make_gate(threshold=0.99)

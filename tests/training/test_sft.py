@@ -4,7 +4,6 @@ import pytest
 
 from index.config import read_config
 from index.errors import ConfigError
-from training.calibration import negative_queries, other_queries, positive_queries
 from training.config import SftConfig
 from training.errors import TaskError
 from training.sft import git_commit, make_tasks, open_run, pack, prepare_tasks
@@ -45,35 +44,8 @@ def test_a_bundle_may_be_packed_again_with_another_calibration(tmp_path: Path) -
     """Nothing before the packing depends on it, so nothing is trained again."""
     config = shipped(tmp_path)
     open_run(config)
-    open_run(config.model_copy(update={"calibration": config.calibration.model_copy(update={"alpha": 0.1})}))
-    assert '"alpha": 0.1' in (tmp_path / "config.json").read_text()
-
-
-def test_queries_of_other_packages_take_the_forms_of_our_own() -> None:
-    """So that the form of a question tells the gate nothing."""
-    queries = other_queries("statistics", 12, 0)
-    assert len(queries) == 12
-    assert queries == other_queries("statistics", 12, 0)
-    starts = {query.split()[0] for query in queries}
-    assert {"How", "Complete"} <= starts
-
-
-def test_some_positives_hide_the_name_and_some_negatives_carry_it(tasks: list[Task]) -> None:
-    """A gate that only looks for the library's name would fail both."""
-    positives = [query for query, _ in positive_queries(tasks, "statistics", 0)]
-    assert any("in Statistics" not in query and query.startswith("How do I do this: ") for query in positives)
-    config = read_config(CONFIG, SftConfig).calibration.model_copy(update={"other_packages": ["json"]})
-    negatives = [query for query, _ in negative_queries(config, 0)]
-    share = sum(query.startswith("We use polars at work.") for query in negatives) / len(negatives)
-    assert 0.02 < share < 0.25
-    assert len(set(negatives)) == len(negatives) > 100
-
-
-def test_a_missing_query_file_is_named(tmp_path: Path) -> None:
-    """Before anything is embedded."""
-    config = read_config(CONFIG, SftConfig).calibration.model_copy(update={"queries": tmp_path / "none.txt"})
-    with pytest.raises(TaskError, match=r"none\.txt"):
-        list(negative_queries(config, 0))
+    open_run(config.model_copy(update={"rivals": ["squirrel"], "gate": Path("configs/gate/other.yaml")}))
+    assert '"squirrel"' in (tmp_path / "config.json").read_text()
 
 
 def test_the_tasks_alone_are_those_the_stage_goes_on_with(tmp_path: Path, tasks: list[Task]) -> None:
@@ -91,15 +63,3 @@ def test_the_tasks_alone_are_those_the_stage_goes_on_with(tmp_path: Path, tasks:
     written = tmp_path / "run" / "tasks.jsonl"
     assert read_tasks(written) == tasks
     assert prepare_tasks(read_config(path, SftConfig)) == tasks
-
-
-def test_what_routing_is_measured_on_may_not_calibrate_it(tmp_path: Path) -> None:
-    """A written query that defines a function of HumanEval is refused; one drawn from a package is left out."""
-    written = tmp_path / "queries.txt"
-    written.write_text("Say hello.\ndef is_prime(n): ...\n")
-    config = read_config(CONFIG, SftConfig).calibration.model_copy(update={"queries": written})
-    with pytest.raises(TaskError, match="is_prime"):
-        list(negative_queries(config, 0))
-    assert any("def median(" in query for query in other_queries("statistics", 60, 0))
-    shipped_config = read_config(CONFIG, SftConfig).calibration.model_copy(update={"other_packages": ["statistics"]})
-    assert not any("def median(" in query for query, _ in negative_queries(shipped_config, 0))

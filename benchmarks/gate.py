@@ -1,0 +1,123 @@
+"""How long the gate takes to decide, uncached and cached, at a steady rate of questions on one core.
+
+    .venv/bin/python -m benchmarks.gate [--rate 50] [--seconds 20] [--encoder starter ...]
+
+The service's own gate with the shipped bundles, in one process pinned to one core, no engine beside it. Questions
+arrive at random (Poisson); each is asked once, then all of them again, when they are remembered. Baseline: the encoder
+alone on such questions, one after the other, in the same run; the rest of a decision is searching and deciding. A
+ticker beside the gate shows how long the event loop was kept from its next task.
+"""
+
+import argparse
+import asyncio
+import datetime
+import json
+import os
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.lora_cpu import ROOT, machine
+from index.bundle import Specialist
+from index.embed import Encoder
+from service.config import GateConfig
+from service.gate import Gate
+from service.loader import load_specialists
+from service.metrics import Metrics
+from service.request import RoutingOptions
+from service.retriever import Retriever
+
+RESULTS = ROOT / "benchmarks/results/gate.json"
+QUESTIONS = ROOT / "configs/queries"
+TICK_S = 0.001
+
+
+def questions(count: int, seed: int) -> list[str]:
+    """So many different questions of users, the listed ones with another opening each time they are used again."""
+    draw = random.Random(seed)
+    lines = [line for path in sorted(QUESTIONS.glob("*.txt")) for line in path.read_text("utf-8").splitlines() if line]
+    drawn = [draw.choice(lines) for _ in range(count)]
+    return [f"Question {number}. {line}" for number, line in enumerate(drawn)]
+
+
+def spread(times_ms: list[float]) -> dict[str, float]:
+    """The usual percentiles."""
+    p50, p95, p99 = np.percentile(times_ms, [50, 95, 99])
+    return {"p50_ms": round(float(p50), 3), "p95_ms": round(float(p95), 3), "p99_ms": round(float(p99), 3)}
+
+
+async def arrive(gate: Gate, asked: list[str], rate: float, seed: int) -> tuple[list[float], list[float]]:
+    """Decision times of questions that arrive at a rate, and by how much the loop's ticks were late, both in ms."""
+    draw, times, late = random.Random(seed), [], []
+
+    async def one(question: str) -> None:
+        decision = await gate.decide([{"role": "user", "content": question}], RoutingOptions(target=None))
+        assert decision.candidates, decision.reason
+        times.append(decision.gate_ms)
+
+    async def tick() -> None:
+        while True:
+            started = time.perf_counter()
+            await asyncio.sleep(TICK_S)
+            late.append(1000 * (time.perf_counter() - started - TICK_S))
+
+    ticker = asyncio.create_task(tick())
+    begun, due, open_tasks = time.perf_counter(), 0.0, []
+    for question in asked:
+        due += draw.expovariate(rate)
+        await asyncio.sleep(max(0.0, begun + due - time.perf_counter()))
+        open_tasks.append(asyncio.create_task(one(question)))
+    await asyncio.gather(*open_tasks)
+    ticker.cancel()
+    return times, late
+
+
+def measure(encoder: Encoder, specialists: list[Specialist], rate: float, seconds: float) -> dict[str, Any]:
+    """Alone, uncached, cached."""
+    asked = questions(int(rate * seconds), 0)
+    alone = []
+    for question in questions(200, 1):
+        started = time.perf_counter()
+        encoder.encode([question])
+        alone.append(1000 * (time.perf_counter() - started))
+    metrics, named = Metrics(), {one.name: one for one in specialists}
+    retriever = Retriever(encoder, named, metrics, cache_size=len(asked), max_batch=32)
+    config = GateConfig(timeout_ms=60_000)
+    gate = Gate(
+        config, base="base", specialists=named, retriever=retriever, adapters=lambda: list(named), metrics=metrics
+    )
+    uncached, late = asyncio.run(arrive(gate, asked, rate, 0))
+    cached, _ = asyncio.run(arrive(gate, asked, rate, 1))
+    retriever.close()
+    return {
+        "encoder": encoder.id, "rate_per_s": rate, "questions": len(asked), "encoder_alone": spread(alone),
+        "uncached": spread(uncached), "cached": spread(cached), "event_loop_late": spread(late),
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rate", type=float, default=50.0)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--bundles", type=Path, nargs="+", default=sorted((ROOT / "bundles").iterdir()))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    given = parser.parse_args()
+    core = sorted(os.sched_getaffinity(0))[0]
+    os.sched_setaffinity(0, {core})
+    encoder, specialists = load_specialists(given.bundles, model="starter", encoder="starter")
+    row = measure(encoder, specialists, given.rate, given.seconds)
+    sizes = {one.name: one.documents for one in specialists}
+    facts = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "machine": machine(),
+        "cores": 1, "documents": sizes,
+    }  # fmt: skip
+    given.out.write_text(json.dumps({**facts, **row}, indent=1) + "\n")
+    for name in ("encoder_alone", "uncached", "cached", "event_loop_late"):
+        print(f"{name:16} p50 {row[name]['p50_ms']:8.3f} ms  p99 {row[name]['p99_ms']:8.3f} ms")
+
+
+if __name__ == "__main__":
+    main()

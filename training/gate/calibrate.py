@@ -1,0 +1,84 @@
+"""`pointsman gate calibrate`: labelled queries in, the bundle with a new calibration out, whole or not at all."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from index.bundle import Manifest, read_manifest, write_manifest
+from index.calibrate import calibrate
+from index.calibration import Calibration, Measured
+from index.config import read_config
+from index.embed import load_encoder
+from index.features import FEATURES, Vocabulary
+from index.folder import replace_folder
+from index.store import Index, load_index
+from training.gate.config import GateConfig, LabelSettings
+from training.gate.examples import make_examples
+from training.gate.queries import labelled_queries
+from training.rows import Encode
+
+MARKER = "manifest.json"
+
+
+def main(path: Path) -> None:
+    """Calibrate the bundle that a config names."""
+    config = read_config(path, GateConfig)
+    manifest = read_manifest(config.bundle)
+    index = load_index(config.bundle / "index")
+    queries = labelled_queries(config, manifest.names, config.seed)
+    vocabulary = Vocabulary(index, manifest.names, manifest.rivals)
+    examples = make_examples(queries, index, vocabulary, load_encoder(manifest.encoder).encode)
+    calibration = calibrate(examples, FEATURES, risks=config.risks, delta=config.delta, seed=config.seed)
+    repack(config.bundle, manifest, calibration)
+    show(calibration)
+
+
+def domain_calibration(
+    settings: LabelSettings, names: Sequence[str], rivals: Sequence[str], index: Index, encode: Encode, seed: int
+) -> Calibration:
+    """A new bundle's first calibration: on domains alone, since nothing it answers was executed yet."""
+    domains = LabelSettings.model_validate(
+        {
+            "sets": settings.sets,
+            "delta": settings.delta,
+            "risks": {e: a for e, a in settings.risks.items() if e != "loss"},
+        }
+    )
+    examples = make_examples(labelled_queries(domains, names, seed), index, Vocabulary(index, names, rivals), encode)
+    return calibrate(examples, FEATURES, risks=domains.risks, delta=domains.delta, seed=seed)
+
+
+def repack(bundle: Path, manifest: Manifest, calibration: Calibration) -> None:
+    """Put the calibration into the bundle: a copy with a new manifest takes its place."""
+    partial = bundle.with_name(bundle.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(bundle, partial)
+    (partial / MARKER).unlink()
+    (partial / "calibration.json").write_text(calibration.model_dump_json(indent=2) + "\n")
+    write_manifest(partial, manifest.model_dump(exclude={"files", "schema_version"}))
+    replace_folder(partial, bundle, MARKER)
+
+
+def show(calibration: Calibration) -> None:
+    """The threshold, what it promises, and what was measured, on the terminal."""
+    console = Console()
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in calibration.queries.items())
+    console.print(f"threshold {calibration.threshold:.4f} on labels of {calibration.labels}: {counts}")
+    for one in calibration.guarantees:
+        console.print(
+            f"at most {100 * one.alpha:g} %, with probability {1 - one.delta:.4g}: {one.means} "
+            f"({one.queries} queries, {one.threshold:.4f})"
+        )
+    console.print(figures("measured on the third that chose nothing", calibration.metrics))
+    console.print(figures("accepted, of each source", calibration.false_accept_by_source))
+
+
+def figures(title: str, measured: Mapping[str, Measured]) -> Table:
+    """Figures with their intervals."""
+    table = Table(title, "value", "95 %", "queries")
+    for name, one in measured.items():
+        table.add_row(name, f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}", str(one.rows))
+    return table

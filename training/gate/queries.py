@@ -1,0 +1,185 @@
+"""Sources in, queries with a known outcome out.
+
+Queries of every outcome take the same forms (instructions with code, plain questions, stubs), so that the form tells
+nothing; some of those for the specialist do not name its library, and some of those against it do. Problems of
+HumanEval are left out everywhere: what routing is measured on may not calibrate it.
+"""
+
+import gzip
+import json
+import random
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+from index.calibration import Outcome
+from index.sources.docstrings import PublicObject
+from index.sources.package import public_objects
+from training.errors import TaskError
+from training.evaluate.benchmarks.code import entry_points
+from training.evaluate.outcomes import FILE
+from training.gate.config import Executed, LabelSettings, QuerySet
+from training.leak import clean_train
+from training.rows import how_to
+from training.tasks import Task, drafts, first_sentences, read_tasks
+
+DEFINED = re.compile(r"\bdef (\w+)")
+
+
+@dataclass(frozen=True)
+class Query:
+    """One labelled query; `method` is the documented method it was made from, whose own examples it may not find."""
+
+    text: str
+    outcome: Outcome
+    source: str
+    group: str = ""
+    method: str = ""
+
+
+def labelled_queries(settings: LabelSettings, names: Sequence[str], seed: int) -> list[Query]:
+    """All queries of a configuration; a text that two sources share keeps its first. `names`: the library's."""
+    sources = (set_queries(one, names, seed) for one in settings.sets)
+    executed = (executed_queries(one) for one in settings.executed)
+    found: dict[str, Query] = {}
+    for query in chain.from_iterable(chain(executed, sources)):
+        found.setdefault(query.text, query)
+    return list(found.values())
+
+
+def set_queries(settings: QuerySet, names: Sequence[str], seed: int) -> list[Query]:
+    """The queries of one set, drawn, some of them naming the library; raises TaskError when there are none."""
+    draw = random.Random(f"{settings.name}:{seed}")
+    queries = [query for query in read(settings, seed) if not asks_benchmark(query.text)]
+    if not queries:
+        raise TaskError(f'query set "{settings.name}" holds "0" queries: correct its source')
+    if settings.draw is not None and settings.draw < len(queries):
+        queries = draw.sample(queries, settings.draw)
+    if settings.stuffed:
+        return [replace(query, text=stuffed(query.text, names, draw), group=query.text) for query in queries]
+    return [
+        replace(query, text=f"We use {names[0]} at work. {query.text}", source=f"{query.source}, named")
+        if draw.random() < settings.named
+        else query
+        for query in queries
+    ]
+
+
+def stuffed(text: str, names: Sequence[str], draw: random.Random) -> str:
+    """The library's words around a question about something else."""
+    name = names[0].capitalize()
+    before, after = draw.choice(
+        [
+            (f"I love {name}. {name} is the best library. Our whole team uses {name} every day. ", ""),
+            (f"{name} {name} {name}: ", f" {name}!"),
+            (f"You are a {name} expert. ", f" Answer as the {name} documentation would."),
+            (f"```python\nimport {names[0]}\n```\nThat works. Another question: ", ""),
+            ("", f" (PS: I am new to {name}, thanks for all the help with {name} so far.)"),
+        ]
+    )
+    return f"{before}{text}{after}"
+
+
+def read(settings: QuerySet, seed: int) -> Iterator[Query]:
+    """The queries of a set's source, in its order."""
+    if settings.tasks:
+        yield from task_queries(existing(settings.tasks), settings, seed)
+    elif settings.package:
+        texts = package_queries(settings.package, seed)
+        yield from (Query(text, settings.outcome, settings.name) for text in texts)
+    elif settings.list:
+        lines = existing(settings.list).read_text("utf-8").splitlines()
+        yield from (Query(line, settings.outcome, settings.name) for line in lines if line.strip())
+    elif settings.lines:
+        texts = json_lines(existing(settings.lines), settings.text)
+        yield from (Query(text, settings.outcome, settings.name) for text in texts)
+
+
+def existing(path: Path) -> Path:
+    """The path; raises TaskError when there is no such file."""
+    if not path.is_file():
+        raise TaskError(f'file of queries "{path}" does not exist: correct the path')
+    return path
+
+
+def json_lines(path: Path, key: str) -> Iterator[str]:
+    """The texts under a key; raises TaskError naming file and line."""
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                text = json.loads(line)[key]
+            except (ValueError, TypeError, KeyError) as error:
+                raise TaskError(f'"{path}" line {number} has no text under "{key}" ({error}): correct it') from error
+            if not isinstance(text, str) or not text.strip():
+                raise TaskError(f'"{path}" line {number} has "{text}" under "{key}", no question: correct it')
+            yield text
+
+
+def task_queries(path: Path, settings: QuerySet, seed: int) -> Iterator[Query]:
+    """One query for each method's first training task: its instruction, a question, or one without the name."""
+    draw = random.Random(seed)
+    tasks = clean_train(read_tasks(path))
+    for task in {task.symbol: task for task in reversed(tasks)}.values():
+        form = draw.choice(("instruction", "question", "nameless"))
+        text = task.instruction if form == "instruction" else asked(task, nameless=form == "nameless")
+        yield Query(text, settings.outcome, f"{settings.name}, {form}", f"method {task.name}", task.name)
+
+
+def asked(task: Task, *, nameless: bool) -> str:
+    """A task's plain question, with or without the library's name."""
+    package = task.id.partition(":")[0]
+    return how_to(task).replace(f" in {package.capitalize()}", "") if nameless else how_to(task)
+
+
+def package_queries(package: str, seed: int) -> Iterator[str]:
+    """Queries from a package's docs, one an object: an instruction where it has doctests, a question, or a stub."""
+    draw = random.Random(f"{package}:{seed}")
+    for thing in public_objects(package):
+        if len(thing.prose.split()) < 4:
+            continue
+        instructions = [task.instruction for task in drafts(thing, package, f"import {package}", 1, 0.0, 0)]
+        sentence = first_sentences(thing.prose, 160).rstrip(".")
+        question = f"How do I do this in {package}: {sentence[:1].lower()}{sentence[1:]}? Show a short example."
+        yield draw.choice([*instructions, *instructions, question, stub(thing)])
+
+
+def stub(thing: PublicObject) -> str:
+    """A completion request for a function with this name and prose: the form in which editors and benchmarks ask."""
+    name = thing.symbol.rsplit(".", 1)[-1]
+    return (
+        f'Complete this function:\n```python\ndef {name}{thing.signature or "(value)"}:\n    """{thing.prose}"""\n```'
+    )
+
+
+def asks_benchmark(query: str) -> bool:
+    """Whether a query defines a function that HumanEval asks for."""
+    return not entry_points().isdisjoint(DEFINED.findall(query))
+
+
+def executed_queries(settings: Executed) -> Iterable[Query]:
+    """The questions of an evaluation by who passed them; left out where a verdict is unknown."""
+    path = existing(settings.run / FILE)
+    found = []
+    for line in path.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        if row["benchmark"] != settings.benchmark or row["decoding"] != "greedy":
+            continue
+        for label in (settings.base, settings.specialist):
+            if label not in row["passed"]:
+                raise TaskError(f'"{path}" has no condition "{label}" for "{settings.benchmark}": evaluate it')
+        base, specialist = row["passed"][settings.base][0], row["passed"][settings.specialist][0]
+        if base is not None and specialist is not None:
+            group = f"{settings.name} {row['cluster'] or row['id']}"
+            found.append(Query(row["question"], quadrant(base, specialist), settings.name, group))
+    if not found:
+        raise TaskError(f'"{path}" holds no greedy answers to "{settings.benchmark}": correct the name')
+    return found
+
+
+def quadrant(base: bool, specialist: bool) -> Outcome:
+    """Who of the two passes, in one word."""
+    if base:
+        return "safe" if specialist else "loss"
+    return "rescue" if specialist else "hard"
