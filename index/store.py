@@ -6,7 +6,8 @@
     lexical.*                index/lexical.py
     documents.jsonl, documents.offsets.npy    index/corpus.py
 
-An index in memory is what these three name; the rest is mapped, and stays readable after its folder was replaced.
+In memory stay the words themselves, the documents read last, and of an approximate search what index/vectors.py names;
+the rest is mapped, and stays readable after its folder was replaced.
 Not covered: updates in place; two builds of one folder at once.
 """
 

@@ -4,28 +4,37 @@ A training task leaks when one of its reference's statements is a held-out refer
 document leaks when it is an example of a held-out method, or holds such a statement. Prose and signatures stay.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 from index.documents import Document
+from index.sources.docstrings import doctest_blocks
 from training.errors import LeakError
 from training.tasks import Task, normalised
 
+FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
 
 def held_out_statements(tasks: Iterable[Task]) -> set[str]:
-    """Every statement of every held-out reference, as syntax."""
-    return {s for task in tasks if task.split == "held_out" for s in normalised(task.reference)}
+    """Every statement of every held-out reference, as it is asked for and as the docs write it, as syntax."""
+    held_out = [task for task in tasks if task.split == "held_out"]
+    return {s for task in held_out for code in (task.reference, task.documented) for s in normalised(code)}
 
 
-def code_of(document: Document) -> str:
-    """The code part of an example document: what follows its first line."""
-    return document.text.split("\n", 1)[1] if document.kind == "example" else ""
+def codes_of(document: Document) -> list[str]:
+    """The code in a document: of an example what follows its first line, of prose its doctests and fenced blocks."""
+    if document.kind == "object":
+        return []
+    if document.kind == "example":
+        return [document.text.partition("\n")[2]]
+    return [*(block.code for block in doctest_blocks(document.text)), *FENCED.findall(document.text)]
 
 
 def leaks(document: Document, names: set[str], statements: set[str]) -> bool:
     """Whether a document is, or holds, held-out code."""
-    return document.kind == "example" and (
-        document.name in names or not statements.isdisjoint(normalised(code_of(document)))
-    )
+    if document.kind == "example" and document.name in names:
+        return True
+    return any(not statements.isdisjoint(normalised(code)) for code in codes_of(document))
 
 
 def clean_documents(documents: Sequence[Document], tasks: Sequence[Task]) -> list[Document]:
@@ -36,9 +45,9 @@ def clean_documents(documents: Sequence[Document], tasks: Sequence[Task]) -> lis
 
 
 def clean_train(tasks: Sequence[Task]) -> list[Task]:
-    """The training tasks whose references share no statement with a held-out one."""
+    """The training tasks whose set-ups and references share no statement with a held-out one."""
     statements = held_out_statements(tasks)
-    return [t for t in tasks if t.split == "train" and statements.isdisjoint(normalised(t.reference))]
+    return [t for t in tasks if t.split == "train" and statements.isdisjoint(normalised(t.setup + t.reference))]
 
 
 def refuse_overlap(rows: Iterable[str], documents: Sequence[Document], tasks: Sequence[Task]) -> None:

@@ -27,6 +27,7 @@ from index.sources.docstrings import PublicObject, object_documents
 from index.sources.locate import Locator
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+ATTRIBUTES = (property, types.GetSetDescriptorType)
 
 
 def public_objects(package: str) -> list[PublicObject]:
@@ -81,7 +82,7 @@ def walk(owner: object, path: str, seen: frozenset[int]) -> Iterator[tuple[str, 
         elif namespace := namespace_class(thing, path):
             yield child, namespace
             yield from walk(namespace, child, seen)
-        elif (callable(unwrapped(thing)) or isinstance(thing, property)) and within(unwrapped(thing), path):
+        elif (callable(unwrapped(thing)) or isinstance(thing, ATTRIBUTES)) and within(unwrapped(thing), path):
             yield child, unwrapped(thing)
 
 
@@ -99,9 +100,13 @@ def public_names(owner: object) -> list[str]:
 
 
 def within(thing: object, path: str) -> bool:
-    """True when the object was defined in the package that `path` starts with."""
-    module = getattr(thing, "__module__", None) or getattr(getattr(thing, "fget", None), "__module__", None) or ""
-    return module.split(".")[0] == path.split(".")[0]
+    """True when the object was defined in the package that `path` starts with.
+
+    A property says so by its getter, a method of a compiled class by that class.
+    """
+    owners = (thing, getattr(thing, "fget", None), getattr(thing, "__objclass__", None))
+    homes = [str(module) for owner in owners if (module := getattr(owner, "__module__", None))]
+    return bool(homes) and homes[0].split(".")[0] == path.split(".")[0]
 
 
 def unwrapped(thing: object) -> object:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from index.documents import Document
 from index.sources.config import DocsSource
 from index.sources.docstrings import PublicObject
 from index.sources.package import package_documents, public_objects
@@ -119,6 +120,16 @@ def test_held_out_code_in_a_row_or_in_the_index_is_refused(held_out: list[Task])
         refuse_overlap(["x = mean([1,2,3,4,4])"], [], held_out)
     with pytest.raises(LeakError, match="index document"):
         refuse_overlap([], package_documents("statistics"), held_out)
+
+
+@pytest.mark.parametrize(
+    "text", ["Means.\n\n>>> mean([1, 2, 3, 4, 4])\n2.8", "Means:\n```python\nmean([1,2,3,4,4])\n```"]
+)
+def test_held_out_code_in_prose_leaves_the_index_too(held_out: list[Task], text: str) -> None:
+    """A guide's section shows it as a doctest or in a fenced block; other code may stay."""
+    section = Document("guide#Means", text, "guide", "MIT", "section", "Means")
+    other = replace(section, id="guide#Other", text=text.replace("1", "7"))
+    assert clean_documents([section, other], held_out) == [other]
 
 
 def test_code_is_compared_as_syntax() -> None:
