@@ -10,6 +10,11 @@ from training.pages import BLUE, GREEN, INK, ORANGE, RED, Axes, canvas, named, p
 COLOURS = (BLUE, ORANGE, GREEN, RED)
 FOR, AGAINST = ("in", "rescue"), ("near", "far", "loss")
 BINS = 10
+# In the order in which they are shown; those without a value anywhere are not.
+COLUMNS = (
+    "auroc_domain", "auroc_near", "auroc_execution", "aurc", "ece", "brier", "coverage", "false_accept",
+    "false_accept_near", "rescued", "lost",
+)  # fmt: skip
 Row = dict[str, Any]
 
 
@@ -27,7 +32,8 @@ def write_page(path: Path, results: Row) -> None:
              shares(results["new_sources"])),
         ]  # fmt: skip
     shown = [figure for figure in figures if figure[2]]
-    write_html(path, "gate/page.html", results=results, figures=shown)
+    columns = [name for name in COLUMNS if any(name in found for found in results["policies"].values())]
+    write_html(path, "gate/page.html", results=results, figures=shown, columns=columns)
 
 
 def curves(results: Row) -> str:
