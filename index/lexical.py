@@ -9,16 +9,24 @@ Not covered: stems (column, columns), languages that put no space between words.
 """
 
 import re
+import sys
 from array import array
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-import bm25s
 import numpy as np
-from bm25s.stopwords import STOPWORDS_EN
 
 from index.errors import BundleError
+
+# bm25s loads numba where it is installed, for a search that is not used here. It costs a second, and vLLM's engine
+# (0.32, triton_utils/dispatcher.py) cannot be started in a process that has it.
+sys.modules.setdefault("numba", None)  # type: ignore[arg-type]
+import bm25s  # noqa: E402
+from bm25s.stopwords import STOPWORDS_EN  # noqa: E402
+
+if sys.modules["numba"] is None:
+    del sys.modules["numba"]
 
 FILES = {
     "data_name": "lexical.data.npy", "indices_name": "lexical.indices.npy", "indptr_name": "lexical.indptr.npy",

@@ -1,6 +1,8 @@
 """Which words are counted, and that the scores are those of BM25."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +113,9 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, conten
         (tmp_path / name).write_bytes(content)
     with pytest.raises(BundleError, match="words that cannot be read"):
         load_lexical(tmp_path)
+
+
+def test_numba_is_not_loaded_and_stays_loadable() -> None:
+    """In a process that has it vLLM's engine does not start."""
+    code = "import sys, index.lexical; assert not {'numba', 'llvmlite'} & set(sys.modules); import numba"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.adapter import BaseFacts, base_facts, check_adapter
-from index.bundle import file_facts
+from index.folder import file_facts
 from machine.environment import LORA_PLUGIN, cpu_build, lora_plugin_found, prepare
 from machine.facts import versions
 from starter import resolve_model
