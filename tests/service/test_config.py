@@ -20,7 +20,10 @@ def test_every_shipped_file_is_read_and_says_how_to_run_it(path: Path) -> None:
 
 MISTAKES = {
     "unknown key": ("modle: x", 'unknown key "modle": the keys here are bundles, encoder, engine'),
-    "unknown nested key": ("gate:\n  treshold: 0.5", 'unknown key "gate.treshold": the keys here are ambiguous, ambiguous_band'),
+    "unknown nested key": (
+        "gate:\n  treshold: 0.5",
+        'unknown key "gate.treshold": the keys here are ambiguous, ambiguous_band',
+    ),
     "ill-typed": ("port: http", 'key "port" is "http": Input should be a valid integer'),
     "out of range": ("gate: {threshold: 1.5}", 'key "gate.threshold" is "1.5": Input should be less than 1'),
     "unknown engine": ("engine: gpt", "key \"engine\" is \"gpt\": Input should be 'vllm' or 'echo'"),
