@@ -22,6 +22,7 @@ from index.config import Settings, explained
 from index.embed import Encoder
 from index.errors import BundleError
 from index.features import Vocabulary
+from index.folder import FileFacts, file_facts
 from index.prompt import choose_evidence
 from index.store import Hit, Index, load_index
 
@@ -29,13 +30,6 @@ __all__ = ["BaseFacts", "Manifest", "Retrieval", "Specialist", "base_facts", "lo
 
 SCHEMA = 1
 SEARCH_DEPTH = 24
-
-
-class FileFacts(Settings):
-    """Size and content of one file of a bundle."""
-
-    bytes: int
-    sha256: str
 
 
 class Manifest(Settings):
@@ -94,12 +88,6 @@ class Specialist:
         return Retrieval(
             tuple(choose_evidence(hits)), features, features["top"], self.calibration.probability(features)
         )
-
-
-def file_facts(path: Path) -> FileFacts:
-    """Size and SHA-256 of a file."""
-    with path.open("rb") as file:
-        return FileFacts(bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def write_manifest(folder: Path, facts: Mapping[str, object]) -> Manifest:
