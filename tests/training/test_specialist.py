@@ -3,9 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
-from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
 import pointsman
 from index.bundle import read_manifest
@@ -13,7 +11,6 @@ from index.config import read_config
 from index.errors import CorpusError
 from index.sources.docstrings import PublicObject
 from index.sources.package import public_objects
-from starter import resolve_model
 from training.config import SftConfig
 from training.derive import gate_config, refuse_changed, sft_config, write_config
 from training.errors import TaskError
@@ -158,21 +155,6 @@ def test_too_few_methods_or_queries_are_refused_before_training(here: Path, task
     few = gate.model_copy(update={"sets": gate.sets[:4]})
     with pytest.raises(TaskError, match=r"queries about something else are too few for the gate, which needs 447"):
         refuse_too_few(config, few, many)
-
-
-@pytest.fixture(scope="module")
-def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two random layers with the tiny model's tokenizer."""
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = AutoTokenizer.from_pretrained(resolve_model("tiny"))
-    torch.manual_seed(0)
-    config = Qwen2Config(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @DEPRECATED

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-from starter import resolve_model
 from training.config import SftSettings
 from training.rows import Row, chat_row
 from training.trainer import train_adapter
@@ -17,20 +15,6 @@ pytestmark = pytest.mark.assets
 
 # bfloat16 products differ between processors in the third digit.
 STORED_LOSSES = (10.82, 10.73, 10.65)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = AutoTokenizer.from_pretrained(resolve_model("tiny"))
-    torch.manual_seed(0)
-    config = Qwen2Config(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 def rows(count: int) -> list[Row]:
@@ -49,15 +33,15 @@ def settings(**changes: object) -> SftSettings:
     return SftSettings(**{"rank": 4, "alpha": 8, "batch_rows": 2, "warmup_steps": 0, "learning_rate": 5e-3} | changes)
 
 
-def test_the_first_losses_are_the_stored_ones(model: Path, tmp_path: Path) -> None:
+def test_the_first_losses_are_the_stored_ones(small_model: Path, tmp_path: Path) -> None:
     """Template, masking, adapter and optimiser together: any change in them moves these values."""
-    train_adapter(model, rows(8), settings(max_steps=3), tmp_path)
+    train_adapter(small_model, rows(8), settings(max_steps=3), tmp_path)
     assert losses(tmp_path)[:3] == pytest.approx(STORED_LOSSES, abs=0.05)
 
 
-def test_the_smallest_task_is_learnt_and_the_adapter_is_saved_small(model: Path, tmp_path: Path) -> None:
+def test_the_smallest_task_is_learnt_and_the_adapter_is_saved_small(small_model: Path, tmp_path: Path) -> None:
     """The loss of one repeated answer falls; PEFT files only, in bfloat16, of the rank asked for."""
-    train_adapter(model, rows(64), settings(max_steps=30, learning_rate=2e-2), tmp_path)
+    train_adapter(small_model, rows(64), settings(max_steps=30, learning_rate=2e-2), tmp_path)
     found = losses(tmp_path)
     assert found[-1] < found[0] - 0.8
     assert sorted(path.name for path in (tmp_path / "adapter").iterdir()) == [
@@ -69,19 +53,19 @@ def test_the_smallest_task_is_learnt_and_the_adapter_is_saved_small(model: Path,
         assert len(tensors.keys()) == 2 * 7 * 2
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint(model: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_from_its_checkpoint(small_model: Path, tmp_path: Path) -> None:
     """Finished steps are not repeated."""
-    train_adapter(model, rows(16), settings(max_steps=2, save_steps=2), tmp_path)
-    train_adapter(model, rows(16), settings(max_steps=4, save_steps=2), tmp_path)
+    train_adapter(small_model, rows(16), settings(max_steps=2, save_steps=2), tmp_path)
+    train_adapter(small_model, rows(16), settings(max_steps=4, save_steps=2), tmp_path)
     steps = [
         json.loads(line)["step"] for line in (tmp_path / "steps.jsonl").read_text().splitlines() if '"loss"' in line
     ]
     assert steps == [1, 2, 3, 4]
 
 
-def test_rows_beyond_the_length_are_left_out(model: Path, tmp_path: Path) -> None:
+def test_rows_beyond_the_length_are_left_out(small_model: Path, tmp_path: Path) -> None:
     """A cut answer would teach to stop in the middle."""
     long = chat_row([{"role": "user", "content": "word " * 400}], "result = 0")
-    metrics = train_adapter(model, [*rows(4), *[long] * 4], settings(epochs=1, max_length_tokens=128), tmp_path)
+    metrics = train_adapter(small_model, [*rows(4), *[long] * 4], settings(epochs=1, max_length_tokens=128), tmp_path)
     assert metrics["epoch"] == 1
     assert len(losses(tmp_path)) == 2
