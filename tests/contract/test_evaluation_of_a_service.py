@@ -73,6 +73,20 @@ def test_every_condition_is_asked_graded_and_paired(config: Path, tmp_path: Path
     assert [cell["served"] for cell in results(tmp_path)["cells"]] == [{"base": 2}, {"base": 2}]
 
 
+def test_log_probabilities_are_kept_where_a_condition_asks_for_them(config: Path, tmp_path: Path) -> None:
+    """One a token of each answer, in outcomes.jsonl beside who passed; null for the condition that did not ask."""
+    change(
+        config,
+        conditions=[{"label": "base", "model": "base"}, {"label": "seen", "model": "base", "logprobs": True}],
+    )
+    run.main(config)
+    first, second = map(json.loads, (tmp_path / "out" / "outcomes.jsonl").read_text().splitlines())
+    assert first["passed"] == {"base": [True], "seen": [True]} and second["passed"]["seen"] == [False]
+    words = len(first["question"].split())
+    assert first["logprobs"]["base"] == [None]
+    assert len(first["logprobs"]["seen"][0]) == words and all(value < 0 for value in first["logprobs"]["seen"][0])
+
+
 def test_each_line_of_the_scores_stands_by_itself(config: Path, tmp_path: Path) -> None:
     """Prompt, decoding, extraction, limits, isolation, models, versions, hardware and date are beside the number."""
     run.main(config)

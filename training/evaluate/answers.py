@@ -35,7 +35,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: the text with the prompt's prefix before it, how it ended, tokens, and who answered."""
+    """What came back: the text with the prompt's prefix before it, how it ended, tokens, and who answered.
+
+    `logprobs` are those of the tokens chosen, in nats, where they were asked for.
+    """
 
     key: str
     text: str
@@ -44,6 +47,7 @@ class Answer:
     completion_tokens: int
     model: str
     facts: Facts = field(default_factory=dict)
+    logprobs: list[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Way:
             "model": self.condition.model, "context": self.condition.context, "template": self.resolved.template,
             "max_tokens": self.resolved.max_tokens, "stop": self.resolved.stop,
             "decoding": self.decoding.model_dump(include={"temperature", "top_p", "seed"}),
+            **({"logprobs": True} if self.condition.logprobs else {}),
         }  # fmt: skip
 
 

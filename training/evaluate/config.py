@@ -70,6 +70,7 @@ class Condition(Asking):
         default="base", description='"base", an adapter or other model by name, or with a service "auto".'
     )
     context: Context = Field(default="off", description="Evidence in the prompt; a service alone can put it there.")
+    logprobs: bool = Field(default=False, description="Whether each token's log-probability is kept; of a service.")
 
 
 class Decoding(Settings):
@@ -226,6 +227,8 @@ def refuse_offline(offline: OfflineSettings, condition: Condition) -> None:
         raise ValueError(f'model "{condition.model}" is not known: name one of {", ".join(known)}, or add it')
     if condition.context != "off":
         raise ValueError(f'context "{condition.context}" needs a service, which has the gate: give "off"')
+    if condition.logprobs:
+        raise ValueError('logprobs "true" are kept of a service alone: leave it out, or name a `service`')
 
 
 def refuse_begun(benchmarks: list[BenchmarkSettings], condition: Condition) -> None:

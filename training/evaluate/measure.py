@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,10 +32,11 @@ class Bench:
 
 @dataclass(frozen=True)
 class Cell:
-    """What came of one benchmark under one condition and decoding."""
+    """What came of one benchmark under one condition and decoding; answers by their questions' keys."""
 
     bench: Bench
     way: Way
+    answers: Mapping[str, Answer]
     samples: dict[str, list[Graded]]
     pace: Facts
     answered_by: Facts
@@ -130,7 +131,7 @@ def measure(
     finally:
         grading.close()
     pace = paced(output / "pace.jsonl", grading.file.path.stem, len(missing), tokens, took)
-    return Cell(bench, way, group(samples), pace, identity)
+    return Cell(bench, way, answers.known, group(samples), pace, identity)
 
 
 def paced(path: Path, cell: str, asked: int, tokens: list[int], took: dict[str, float]) -> Facts:

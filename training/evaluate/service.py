@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import openai
+from openai.types.chat.chat_completion import Choice
 
 from training.errors import ServiceError
 from training.evaluate.answers import Answer, Facts, Question, Way
@@ -47,6 +48,7 @@ class Service:
                 temperature=decoding.temperature, top_p=decoding.top_p, seed=question.seed,
                 max_tokens=way.resolved.max_tokens, stop=way.resolved.stop or None,
                 extra_body={"pointsman": {"context": condition.context}},
+                logprobs=condition.logprobs or openai.omit,
             )  # fmt: skip
         except openai.OpenAIError as error:
             raise ServiceError(
@@ -60,8 +62,16 @@ class Service:
             question.key, choice.message.content or "", choice.finish_reason, usage.prompt_tokens if usage else 0,
             usage.completion_tokens if usage else 0, answer.model,
             {name: routing[name] for name in ("reason", "probability") if name in routing},
+            chosen_logprobs(choice) if condition.logprobs else None,
         )  # fmt: skip
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+def chosen_logprobs(choice: Choice) -> list[float]:
+    """The log-probability of each token of an answer; raises ServiceError where the service gave none."""
+    if choice.logprobs is None or choice.logprobs.content is None:
+        raise ServiceError("the service gave no log-probabilities: leave `logprobs` out of the condition")
+    return [round(token.logprob, 4) for token in choice.logprobs.content]
