@@ -154,12 +154,11 @@ def check_file(folder: Path, name: str, wanted: FileFacts) -> None:
         raise BundleError(f'bundle file "{path}" was altered: its SHA-256 is not the manifest\'s; copy it again')
 
 
-def check_running(folder: Path, manifest: Manifest, base: BaseFacts, encoder: Encoder) -> None:
-    """Refuse a bundle made for another base, template or encoder, naming both sides."""
+def check_running(folder: Path, manifest: Manifest, base: BaseFacts) -> None:
+    """Refuse a bundle made for another base or template, naming both sides."""
     pairs = (
         ("base weights", f"{manifest.base} {manifest.base_fingerprint[:12]}", f"{base.id} {base.fingerprint[:12]}"),
         ("chat template", manifest.template_hash[:12], base.template_hash[:12]),
-        ("encoder", f"{manifest.encoder} ({manifest.dimension})", f"{encoder.id} ({encoder.dimension})"),
     )
     for what, bundled, running in pairs:
         if bundled != running:
@@ -169,20 +168,27 @@ def check_running(folder: Path, manifest: Manifest, base: BaseFacts, encoder: En
             )
 
 
+def check_encoder(folder: Path, index: Index, encoder: Encoder) -> None:
+    """Refuse to search an index by an encoder that did not embed it, naming both; a model may lie elsewhere by now."""
+    if (index.fingerprint, index.dimension) != (encoder.fingerprint, encoder.dimension):
+        embedded = f"{index.encoder} {index.fingerprint[:12]} ({index.dimension})"
+        asking = f"{encoder.id} {encoder.fingerprint[:12]} ({encoder.dimension})"
+        raise BundleError(
+            f'index "{folder}" was embedded by "{embedded}", but "{asking}" is loaded: name that encoder, or rebuild '
+            "the index"
+        )
+
+
 def load_bundle(folder: Path, *, base: BaseFacts, encoder: Encoder) -> Specialist:
     """Verify and load a bundle; raises BundleError with the file and the cure."""
     manifest = read_manifest(folder)
     check_files(folder, manifest)
-    check_running(folder, manifest, base, encoder)
+    check_running(folder, manifest, base)
     config = check_adapter(folder / "adapter", base)
     if config["r"] != manifest.rank:
         raise BundleError(
             f'bundle "{folder}" states rank "{manifest.rank}", its adapter has {config["r"]}: build it again'
         )
     index, calibration = load_index(folder / "index"), read_calibration(folder / "calibration.json")
-    if (index.encoder, index.dimension) != (encoder.id, encoder.dimension):
-        raise BundleError(
-            f'index of bundle "{folder}" was embedded by "{index.encoder} ({index.dimension})", '
-            f'not "{encoder.id} ({encoder.dimension})": rebuild it'
-        )
+    check_encoder(folder / "index", index, encoder)
     return Specialist(folder, manifest, index, calibration)

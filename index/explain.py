@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from index.bundle import SEARCH_DEPTH, read_manifest
+from index.bundle import SEARCH_DEPTH, check_encoder, read_manifest
 from index.calibration import Calibration, read_calibration
 from index.embed import load_encoder
 from index.errors import CorpusError
@@ -27,7 +27,9 @@ def main(query: str, bundle: Path) -> None:
     manifest, calibration = read_manifest(bundle), read_calibration(bundle / "calibration.json")
     index = load_index(bundle / "index")
     query = query[:QUERY_CHARACTERS]
-    hits = index.search(query, load_encoder(manifest.encoder).encode([query])[0], SEARCH_DEPTH)
+    encoder = load_encoder(manifest.encoder)
+    check_encoder(bundle / "index", index, encoder)
+    hits = index.search(query, encoder.encode([query])[0], SEARCH_DEPTH)
     features = Vocabulary(index, manifest.names, manifest.rivals).features(query, hits)
     console = Console()
     console.print(feature_table(calibration, dict(features)))

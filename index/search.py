@@ -6,9 +6,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from index.bundle import check_encoder
 from index.documents import Document
 from index.embed import load_encoder
-from index.errors import BundleError, CorpusError
+from index.errors import CorpusError
 from index.store import load_index
 
 STARTER_BUNDLE = Path("bundles/polars")
@@ -25,11 +26,7 @@ def main(query: str, folder: Path | None, count: int) -> None:
     folder = folder or STARTER_BUNDLE
     index = load_index(folder / "index" if (folder / "index").is_dir() else folder)
     encoder = load_encoder(index.encoder)
-    if index.fingerprint not in ("", encoder.fingerprint):
-        raise BundleError(
-            f'index "{folder}" was embedded by "{index.encoder}" of fingerprint "{index.fingerprint[:12]}", and '
-            f'"{encoder.fingerprint[:12]}" is installed: rebuild the index'
-        )
+    check_encoder(folder, index, encoder)
     table = Table("cosine", "BM25", "document", show_lines=True)
     for hit in index.search(query, encoder.encode([query])[0], count):
         found = hit.document.id, where(hit.document), hit.document.text[:300]

@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from index.config import Settings
+from index.encoders.config import EncoderConfig
 
 RESERVED_NAMES = ("auto", "base")
 
@@ -43,7 +44,10 @@ class ServiceConfig(Settings):
     model: str = Field(default="starter", description="Base model: starter, tiny, a folder, or a Hugging Face id.")
     served_name: str = Field(default="base", min_length=1, description="Name clients use for the base model.")
     bundles: tuple[Path, ...] = Field(default=(), description="Bundle folders, relative to the current directory.")
-    encoder: str = Field(default="starter", description="Sentence encoder of the gate; must be the bundles' own.")
+    encoder: EncoderConfig | None = Field(
+        default=None,
+        description="Sentence encoder of the gate, which must be the bundles' own; by default as stated there.",
+    )
     engine: Literal["vllm", "echo"] = Field(default="vllm", description="echo answers without weights, for tests.")
     host: str = Field(
         default="127.0.0.1", min_length=1, pattern=r"^[!-~]*$", description="Address to listen on; 0.0.0.0 means all."

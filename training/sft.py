@@ -18,7 +18,8 @@ from index.bundle import base_facts, load_bundle, write_manifest
 from index.config import read_config
 from index.embed import Encoder, load_encoder
 from index.folder import make_folder, refuse_foreign, replace_folder
-from index.sources.package import package_documents
+from index.sources.config import PackageSource
+from index.sources.read import read_sources
 from index.store import Index, load_index, make_index
 from starter import resolve_model
 from training.config import PROJECTIONS, SftConfig
@@ -68,11 +69,13 @@ def prepare_tasks(config: SftConfig) -> list[Task]:
 
 
 def prepare_index(config: SftConfig, tasks: list[Task], encoder: Encoder) -> Index:
-    """The package's documents without held-out code, embedded once a run."""
+    """The documents of the package and of its prose, without held-out code, embedded once a run."""
     folder = config.run / "index"
     if not (folder / "index.json").is_file():
-        documents = clean_documents(package_documents(config.tasks.package), tasks)
-        make_index(documents, encoder.encode([d.text for d in documents]), encoder.id).save(folder)
+        sources = (PackageSource(package=config.tasks.package), *config.tasks.docs)
+        documents = clean_documents(read_sources(sources), tasks)
+        vectors_ND = encoder.encode([document.text for document in documents])
+        make_index(documents, vectors_ND, encoder.id, fingerprint=encoder.fingerprint).save(folder)
     return load_index(folder)
 
 

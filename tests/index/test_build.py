@@ -95,7 +95,9 @@ def test_an_index_of_another_encoder_is_not_searched(documents: list[Document], 
     encoder = CountingEncoder(fingerprint="f" * 64)
     encoder.id = "all-MiniLM-L6-v2"
     build.build(documents, encoder).save(tmp_path / "out")
-    with pytest.raises(BundleError, match=r'of fingerprint "ffffffffffff", and "\w{12}" is installed: rebuild'):
+    with pytest.raises(
+        BundleError, match=r'"all-MiniLM-L6-v2 f{12} \(\d+\)", but "all-MiniLM-L6-v2 \w{12} \(384\)" is'
+    ):
         search.main("rows", tmp_path / "out", 1)
 
 

@@ -22,7 +22,8 @@ def write_bundle(folder: Path, texts: Sequence[str], *, model: Path, encoder: En
     write_adapter(folder / "adapter", model, seed)
     name = folder.name
     documents = [Document(f"{name}:{i}", text, "test==1", "MIT", "object", name) for i, text in enumerate(texts)]
-    make_index(documents, encoder.encode(texts), encoder.id).save(folder / "index")
+    index = make_index(documents, encoder.encode(texts), encoder.id, fingerprint=encoder.fingerprint)
+    index.save(folder / "index")
     (folder / "calibration.json").write_text(CALIBRATION.model_dump_json())
     write_manifest(
         folder,

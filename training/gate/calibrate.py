@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from index.bundle import Manifest, read_manifest, write_manifest
+from index.bundle import Manifest, check_encoder, read_manifest, write_manifest
 from index.calibrate import calibrate
 from index.calibration import Calibration, Measured
 from index.config import read_config
@@ -30,7 +30,9 @@ def main(path: Path) -> None:
     index = load_index(config.bundle / "index")
     queries = labelled_queries(config, manifest.names, config.seed)
     vocabulary = Vocabulary(index, manifest.names, manifest.rivals)
-    examples = make_examples(queries, index, vocabulary, load_encoder(manifest.encoder).encode)
+    encoder = load_encoder(manifest.encoder)
+    check_encoder(config.bundle / "index", index, encoder)
+    examples = make_examples(queries, index, vocabulary, encoder.encode)
     calibration = calibrate(examples, FEATURES, risks=config.risks, delta=config.delta, seed=config.seed)
     repack(config.bundle, manifest, calibration)
     show(calibration)

@@ -22,7 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from index.bundle import Manifest, read_manifest
+from index.bundle import Manifest, check_encoder, read_manifest
 from index.calibrate import POPULATION, Example, fit, promise, set_hash, thirds
 from index.calibration import Calibration, Measured, read_calibration
 from index.config import read_config
@@ -69,6 +69,7 @@ def open_gate(bundle: Path) -> Gate:
     manifest, index = read_manifest(bundle), load_index(bundle / "index")
     vocabulary = Vocabulary(index, manifest.names, manifest.rivals)
     encoder = load_encoder(manifest.encoder)
+    check_encoder(bundle / "index", index, encoder)
     return Gate(manifest, read_calibration(bundle / "calibration.json"), index, vocabulary, encoder)
 
 
