@@ -1,7 +1,7 @@
 """A specialist on disk: adapter, index and calibration in one folder whose manifest is written last.
 
     <name>/adapter/           adapter_config.json, adapter_model.safetensors
-    <name>/index/             vectors.faiss, documents.jsonl, index.json
+    <name>/index/             as index/store.py lays it out
     <name>/calibration.json
     <name>/manifest.json      its presence means the rest is complete
 

@@ -16,7 +16,7 @@ from index.errors import BundleError
 from index.folder import FileFacts, file_facts
 from index.vectors import VectorFacts
 
-SCHEMA = 2
+SCHEMA = 3
 MARKER = "index.json"
 HASHED_BYTES = 512 << 20  # SHA-256 of so much takes a second on one busy core
 CURE = "rebuild it with `pointsman index build CONFIG`, or the bundle with the stage that made it"

@@ -11,10 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from index.store import Hit, Index
+from index.words import identifiers, words
 
-WORD = re.compile(r"[A-Za-z][A-Za-z0-9]+")
-# Names that only code has: called, after a dot, or of several parts.
-IDENTIFIER = re.compile(r"\.([A-Za-z_]\w+)|\b([A-Za-z_]\w+)(?=\()|\b([a-z0-9]+(?:_[a-z0-9]+)+)\b")
 CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 NEIGHBOURS = 8
 FEATURES = (
@@ -23,29 +21,15 @@ FEATURES = (
 )  # fmt: skip
 
 
-def words(text: str) -> set[str]:
-    """Lower-cased words; identifiers are split at underscores and dots."""
-    return {word.lower() for word in WORD.findall(text)}
-
-
-def identifiers(text: str) -> set[str]:
-    """The names in a text that are written as code, whole."""
-    return {name for groups in IDENTIFIER.findall(text) for name in groups if name}
-
-
 class Vocabulary:
     """What an index knows of words and names: inverse document frequencies, its identifiers, the library's and its
     rivals' names.
     """
 
     def __init__(self, index: Index, names: Sequence[str], rivals: Sequence[str] = ()) -> None:
-        counts: Counter[str] = Counter()
-        self._identifiers: set[str] = set()
-        for document in index.documents:
-            counts.update(words(document.text))
-            self._identifiers |= identifiers(document.text) | set(document.symbol.split("."))
-        total = len(index.documents)
-        self._idf = {word: math.log((1 + total) / (1 + count)) for word, count in counts.items()}
+        counted, total = index.words, index.words.documents
+        self._identifiers = counted.identifiers
+        self._idf = {word: math.log((1 + total) / (1 + count)) for word, count in counted.words.items()}
         self._unseen = math.log(1 + total)
         self._names = {name.lower() for name in names}
         self._rivals = {name.lower() for name in rivals}

@@ -4,10 +4,11 @@
                              find, size and SHA-256 of the other files
     vectors.faiss            index/vectors.py
     lexical.*                index/lexical.py
+    words.json               index/words.py
     documents.jsonl, documents.offsets.npy    index/corpus.py
 
-In memory stay the words themselves, the documents read last, and of an approximate search what index/vectors.py names;
-the rest is mapped, and stays readable after its folder was replaced.
+In memory stay the words themselves with their counts, the documents read last, and of an approximate search what
+index/vectors.py names; the rest is mapped, and stays readable after its folder was replaced.
 Not covered: updates in place; two builds of one folder at once.
 """
 
@@ -26,9 +27,10 @@ from index.folder import file_facts, make_folder, refuse_foreign, replace_folder
 from index.fusion import best, fused
 from index.lexical import LEXICAL_FILES, Lexical, load_lexical, make_lexical
 from index.vectors import Algorithm, Vectors, make_vectors, read_vectors
+from index.words import WORDS, WordCounts, count_words, read_word_counts
 
 VECTORS = "vectors.faiss"
-FILES = (VECTORS, *CORPUS_FILES, *LEXICAL_FILES)
+FILES = (VECTORS, *CORPUS_FILES, *LEXICAL_FILES, WORDS)
 RANKED = 64  # of each side, at least; what is fused further down is hardly ever shown
 LOADS = 2
 
@@ -46,13 +48,20 @@ class Index:
     """Documents with a unit vector each; immutable once made, may be searched from any thread."""
 
     def __init__(
-        self, documents: Sequence[Document], vectors: Vectors, lexical: Lexical, encoder: str, fingerprint: str = ""
+        self,
+        documents: Sequence[Document],
+        vectors: Vectors,
+        lexical: Lexical,
+        words: WordCounts,
+        encoder: str,
+        fingerprint: str = "",
     ) -> None:
         self.documents = documents
         self.encoder, self.fingerprint = encoder, fingerprint
         self.dimension = vectors.dimension
         self.vectors = vectors
         self.lexical = lexical
+        self.words = words
 
     def search(self, query: str, vector: np.ndarray, k: int) -> list[Hit]:
         """The k documents nearest to a query and its (D,) unit vector, best fused rank first.
@@ -99,6 +108,7 @@ class Index:
         make_folder(partial)
         self.vectors.write(partial / VECTORS)
         self.lexical.save(partial)
+        self.words.save(partial)
         write_corpus(partial, self.documents)
         for name in FILES:
             write_through(partial / name)
@@ -138,7 +148,8 @@ def make_index(
             f'the vector of document "{name}" holds NaN or infinite numbers: embed it with another encoder'
         )
     lexical = make_lexical(document.text for document in documents)
-    return Index(tuple(documents), make_vectors(vectors_ND, algorithm, queries_QD), lexical, encoder, fingerprint)
+    vectors = make_vectors(vectors_ND, algorithm, queries_QD)
+    return Index(tuple(documents), vectors, lexical, count_words(documents), encoder, fingerprint)
 
 
 def load_index(folder: Path) -> Index:
@@ -166,11 +177,11 @@ def read_index(folder: Path) -> Index:
         raise BundleError(f'index "{folder}" lists no "{min(unlisted)}" in {MARKER}: {CURE}')
     check_files(folder, {name: facts.files[name] for name in FILES})
     vectors, lexical = read_vectors(folder / VECTORS, facts.vectors), load_lexical(folder)
-    documents = read_corpus(folder)
-    counts = facts.documents, len(documents), vectors.count, lexical.count
+    documents, words = read_corpus(folder), read_word_counts(folder)
+    counts = facts.documents, len(documents), vectors.count, lexical.count, words.documents
     if len(set(counts)) > 1 or vectors.dimension != facts.dimension:
         raise BundleError(
             f'index "{folder}" states "{counts[0]}" documents of {facts.dimension} dimensions and holds {counts[1]} '
-            f"documents, {counts[2]} vectors of {vectors.dimension}, words of {counts[3]}: {CURE}"
+            f"documents, {counts[2]} vectors of {vectors.dimension}, words of {counts[3]} and {counts[4]}: {CURE}"
         )
-    return Index(documents, vectors, lexical, facts.encoder, facts.encoder_fingerprint)
+    return Index(documents, vectors, lexical, words, facts.encoder, facts.encoder_fingerprint)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from index.documents import Document
-from index.features import words
 from index.sources.package import package_documents
 from index.store import Index, make_index
+from index.words import words
 
 SOURCE = '''
 """Toy tables."""

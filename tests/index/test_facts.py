@@ -70,9 +70,9 @@ def test_a_later_format_is_refused(folder: Path) -> None:
     [
         (b"[]", "should be an object"),
         (b"null", "should be an object"),
-        (b'{"schema_version": 2, "encoder": 1}', 'key "encoder" is "1"'),
-        (b'{"schema_version": 2, "encoder": "words"}', 'key "dimension" is missing'),
-        (b'{"schema_version": 2', "Invalid JSON"),
+        (b'{"schema_version": 3, "encoder": 1}', 'key "encoder" is "1"'),
+        (b'{"schema_version": 3, "encoder": "words"}', 'key "dimension" is missing'),
+        (b'{"schema_version": 3', "Invalid JSON"),
         (b"[" * 100_000, "Invalid JSON"),
         (b"\xff", "Invalid JSON"),
         (b"", "Invalid JSON"),
@@ -153,7 +153,7 @@ def test_counts_that_only_index_json_states_are_named(folder: Path, name: str, m
 
 def test_files_of_two_indexes_do_not_make_one(folder: Path, index: Index, tmp_path: Path) -> None:
     """Although each is whole: their hashes are those of their own index.json."""
-    Index(index.documents[:3], index.vectors, index.lexical, "words").save(tmp_path / "other")
+    Index(index.documents[:3], index.vectors, index.lexical, index.words, "words").save(tmp_path / "other")
     for name in ("documents.jsonl", "documents.offsets.npy"):
         shutil.copy(tmp_path / "other" / name, folder)
     with pytest.raises(BundleError, match=r"documents\."):

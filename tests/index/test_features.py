@@ -1,6 +1,17 @@
+"""The gate's features: what each says of a query, and that they need no document but those found."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from index.documents import Document
 from index.features import FEATURES, Vocabulary
-from index.store import Index
+from index.store import Index, load_index
 from tests.index.conftest import encode
+
+QUERIES = ("", "add all rows", "Table.total of a polars frame", "`concat`(left, right) in duckdb", "text_contains")
 
 
 def features(index: Index, query: str) -> dict[str, float]:
@@ -39,3 +50,25 @@ def test_a_query_that_names_only_a_rival_says_so(index: Index) -> None:
 def test_an_empty_query_has_features(index: Index) -> None:
     """Nothing to divide by is no error in the gate."""
     assert features(index, "")["coverage"] == 0
+
+
+class Unread(Sequence[Document]):
+    """Documents that nobody may look at."""
+
+    def __len__(self) -> int:
+        return 1_000_000
+
+    def __getitem__(self, row: Any) -> Any:
+        pytest.fail(f'document "{row}" was read')
+
+
+def test_a_loaded_index_gives_the_same_features_and_reads_no_document_for_them(index: Index, tmp_path: Path) -> None:
+    """Bit for bit, as the coefficients were fitted on an index in memory; a start reads none of a million documents."""
+    index.save(tmp_path / "out")
+    loaded = load_index(tmp_path / "out")
+    unread = Index(Unread(), loaded.vectors, loaded.lexical, loaded.words, "words")
+    names, rivals = ["toytable", "tt"], ["duckdb"]
+    for query in QUERIES:
+        hits = index.search(query, encode([query])[0], 8)
+        made, read = Vocabulary(index, names, rivals), Vocabulary(unread, names, rivals)
+        assert read.features(query, hits) == made.features(query, hits)
