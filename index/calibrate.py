@@ -17,14 +17,15 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-from index.calibration import EVENTS, Calibration, Event, Guarantee, Outcome
+from index.calibration import EVENTS, Calibration, Event, Guarantee, Outcome, Route
 from index.errors import CalibrationError
 from index.scores import measured
 
@@ -50,7 +51,8 @@ class Example:
     """A query's features with its outcome.
 
     `source` names queries of one origin, which should stand in every part of a split alike; `group` names queries that
-    stand in one part together because they nearly say the same (by default only equal ones).
+    stand in one part together because they nearly say the same (by default only equal ones). `logprobs` are those of
+    its executed answers' tokens, where they were kept.
     """
 
     query: str
@@ -58,6 +60,7 @@ class Example:
     outcome: Outcome
     source: str = ""
     group: str = ""
+    logprobs: Mapping[Route, Sequence[float]] = field(default_factory=dict)
 
     @property
     def unit(self) -> str:
@@ -112,6 +115,19 @@ def fit_logistic(rows: np.ndarray, labels: np.ndarray, seed: int) -> LogisticReg
     return LogisticRegression(C=max(STRENGTHS, key=score), max_iter=1000).fit(rows, labels)
 
 
+def regression(
+    rows: Sequence[Mapping[str, float]], truth: np.ndarray, features: Sequence[str], seed: int
+) -> dict[str, Any]:
+    """What a Logistic holds, fitted on rows of features and their truth (n,)."""
+    matrix = np.array([[row[name] for name in features] for row in rows])
+    mean, scale = matrix.mean(0), np.maximum(matrix.std(0), 1e-9)
+    model = fit_logistic((matrix - mean) / scale, truth, seed)
+    return {
+        "features": tuple(features), "mean": tuple(mean), "scale": tuple(scale),
+        "coefficients": tuple(model.coef_[0]), "intercept": float(model.intercept_[0]),
+    }  # fmt: skip
+
+
 def fit(examples: Sequence[Example], features: Sequence[str], seed: int) -> Calibration:
     """A calibration without threshold or promise; raises CalibrationError when a side has fewer than 5 rows."""
     rows = [e for e in examples if e.outcome in BETTER]
@@ -121,14 +137,11 @@ def fit(examples: Sequence[Example], features: Sequence[str], seed: int) -> Cali
             f'"{truth.sum()}" queries for the specialist and "{(~truth).sum()}" against it cannot be fitted: give 15 '
             "of each or more"
         )
-    matrix = np.array([[e.features[name] for name in features] for e in rows])
-    mean, scale = matrix.mean(0), np.maximum(matrix.std(0), 1e-9)
-    model = fit_logistic((matrix - mean) / scale, truth, seed)
     labels = label_kinds(examples)
     return Calibration(
-        probability_of=PROBABILITY_OF[labels], labels=labels, features=tuple(features), mean=tuple(mean),
-        scale=tuple(scale), coefficients=tuple(model.coef_[0]), intercept=float(model.intercept_[0]), threshold=0.5,
-        set_hash=set_hash(examples), queries=dict(Counter(e.outcome for e in examples)), metrics={},
+        **regression([e.features for e in rows], truth, features, seed), probability_of=PROBABILITY_OF[labels],
+        labels=labels, threshold=0.5, set_hash=set_hash(examples),
+        queries=dict(Counter(e.outcome for e in examples)), metrics={},
     )  # fmt: skip
 
 

@@ -6,10 +6,11 @@ Read by the service with every bundle, so nothing here fits anything (index/cali
 from collections.abc import Mapping
 from math import exp
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from index.confidence import ANSWER_FEATURES
 from index.config import Settings, explained
 from index.errors import BundleError
 from index.features import FEATURES
@@ -18,6 +19,7 @@ from index.features import FEATURES
 # without answers: it asks about the specialist's library, about something close to it, or about something else.
 Outcome = Literal["rescue", "loss", "safe", "hard", "in", "near", "far"]
 Event = Literal["out_of_domain", "near_miss", "loss"]
+Route = Literal["base", "specialist"]
 EVENTS: Mapping[Event, str] = {
     "out_of_domain": "a query about something else is sent to the specialist",
     "near_miss": "a query about something close to the specialist's library is sent to it",
@@ -51,18 +53,54 @@ class Guarantee(Finite):
     threshold: float = Field(gt=0, lt=1, description="The smallest one with this bound; the bundle's is the largest.")
 
 
-class Calibration(Finite):
-    """What a bundle states about its probability."""
+class Logistic(Finite):
+    """A logistic regression on standardised features; `computed` are those that there are."""
 
-    probability_of: str = Field(description="The event whose probability is stated, in words.")
-    labels: str = Field(
-        description='Where labels come from: "domain" (whose docs), "execution" (which answer passed), or both by name.'
-    )
+    computed: ClassVar[tuple[str, ...]]
     features: tuple[str, ...] = Field(min_length=1)
     mean: tuple[float, ...]
     scale: tuple[Annotated[float, Field(gt=0)], ...]
     coefficients: tuple[float, ...]
     intercept: float
+
+    @model_validator(mode="after")
+    def every_feature_is_computed_and_has_its_numbers(self) -> Self:
+        """What does not fit would fail on every query, where the gate turns a failure into base."""
+        for name in self.features:
+            if name not in self.computed:
+                raise ValueError(f'feature "{name}" is not computed: the features are {", ".join(self.computed)}')
+        for key, values in (("mean", self.mean), ("scale", self.scale), ("coefficients", self.coefficients)):
+            if len(values) != len(self.features):
+                raise ValueError(f'key "{key}" holds "{len(values)}" numbers: give one to each of features')
+        return self
+
+    def probability(self, features: Mapping[str, float]) -> float:
+        """The calibrated probability at these features."""
+        return 1 / (1 + exp(-max(min(self.intercept + sum(self.parts(features).values()), 30.0), -30.0)))
+
+    def parts(self, features: Mapping[str, float]) -> dict[str, float]:
+        """What each feature adds to the log odds, beside the intercept."""
+        rows = zip(self.features, self.mean, self.scale, self.coefficients, strict=True)
+        return {name: c * (features[name] - mean) / scale for name, mean, scale, c in rows}
+
+
+class AnswerCalibration(Logistic):
+    """From the log-probabilities of one model's answer to the probability that it passes when executed."""
+
+    computed: ClassVar = ANSWER_FEATURES
+    right: int = Field(description="Labelled answers that passed (count).")
+    wrong: int = Field(description="Labelled answers that did not (count).")
+    metrics: dict[str, Measured] = Field(description="AUROC and ECE, measured on the third that was not fitted.")
+
+
+class Calibration(Logistic):
+    """What a bundle states about its probability."""
+
+    computed: ClassVar = FEATURES
+    probability_of: str = Field(description="The event whose probability is stated, in words.")
+    labels: str = Field(
+        description='Where labels come from: "domain" (whose docs), "execution" (which answer passed), or both by name.'
+    )
     threshold: float = Field(gt=0, lt=1)
     guarantees: tuple[Guarantee, ...] = ()
     set_hash: str = Field(description="SHA-256 of the labelled queries.")
@@ -71,26 +109,9 @@ class Calibration(Finite):
     false_accept_by_source: dict[str, Measured] = Field(
         default={}, description="Share of each source of out-of-domain queries above the threshold, on the held third."
     )
-
-    @model_validator(mode="after")
-    def every_feature_is_computed_and_has_its_numbers(self) -> Self:
-        """What does not fit would fail on every query, where the gate turns a failure into base."""
-        for name in self.features:
-            if name not in FEATURES:
-                raise ValueError(f'feature "{name}" is not computed: the features are {", ".join(FEATURES)}')
-        for key, values in (("mean", self.mean), ("scale", self.scale), ("coefficients", self.coefficients)):
-            if len(values) != len(self.features):
-                raise ValueError(f'key "{key}" holds "{len(values)}" numbers: give one to each of features')
-        return self
-
-    def probability(self, features: Mapping[str, float]) -> float:
-        """The calibrated probability of one query's features."""
-        return 1 / (1 + exp(-max(min(self.intercept + sum(self.parts(features).values()), 30.0), -30.0)))
-
-    def parts(self, features: Mapping[str, float]) -> dict[str, float]:
-        """What each feature adds to the log odds, beside the intercept."""
-        rows = zip(self.features, self.mean, self.scale, self.coefficients, strict=True)
-        return {name: c * (features[name] - mean) / scale for name, mean, scale, c in rows}
+    answers: dict[Route, AnswerCalibration] = Field(
+        default={}, description="Of base's and the specialist's answers to such queries; empty where none was executed."
+    )
 
 
 def read_calibration(path: Path) -> Calibration:

@@ -11,6 +11,14 @@ from index.encoders.config import EncoderConfig
 RESERVED_NAMES = ("auto", "base")
 
 
+class SecondStageConfig(Settings):
+    """When the other model is asked too, after an answer; off by default."""
+
+    below: float | None = Field(
+        default=None, gt=0, lt=1, description="Calibrated confidence under which an answer is doubted (probability)."
+    )
+
+
 class GateConfig(Settings):
     """How the gate decides; thresholds belong to the bundles, these settings only bound and override."""
 
@@ -25,6 +33,9 @@ class GateConfig(Settings):
     )
     ambiguous: Literal["base", "specialist"] = Field(
         default="base", description="Who answers what is ambiguous; below the threshold no risk is stated any more."
+    )
+    second_stage: SecondStageConfig = Field(
+        default=SecondStageConfig(), description="When an answer is doubted and the other model asked once."
     )
 
 

@@ -45,8 +45,43 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class SecondOpinion:
+    """What came of doubting the first answer: nothing, or a second one by the `other` model, of which one was kept.
+
+    A confidence is the calibrated probability that the answer is right, None where it is not known; `discarded` are the
+    token counts of the answer not given.
+    """
+
+    confidence: float | None = None
+    other: str | None = None
+    other_confidence: float | None = None
+    kept: str | None = None
+    discarded: dict[str, Any] | None = None
+
+    @property
+    def given(self) -> float | None:
+        """The confidence in the answer that was given."""
+        return self.other_confidence if self.other and self.kept == self.other else self.confidence
+
+    def body(self) -> dict[str, Any]:
+        """As told beside the routing."""
+        return {
+            "asked": self.other is not None,
+            "confidence": self.confidence,
+            "other": self.other,
+            "other_confidence": self.other_confidence,
+            "kept": self.kept,
+            "discarded_usage": self.discarded,
+        }
+
+
+@dataclass(frozen=True)
 class Decision:
-    """Specialist or base, why, and on what evidence; `candidate` is the best specialist even when base was taken."""
+    """Specialist or base, why, and on what evidence; `candidate` is the best specialist even when base was taken.
+
+    Where a second stage gave the other model's answer, model and specialist are the other's and the reason is still the
+    gate's.
+    """
 
     model: str
     specialist: str | None
@@ -55,6 +90,7 @@ class Decision:
     candidates: tuple[Candidate, ...] = ()
     context: bool = False
     gate_ms: float = 0.0
+    second: SecondOpinion | None = None
     id: str = field(default_factory=new_decision_id)
 
     @property
@@ -69,6 +105,7 @@ class Decision:
 
     def headers(self) -> dict[str, str]:
         """The decision as headers; one without a value (no score, no adapter) is left out."""
+        confidence = self.second.given if self.second else None
         numbers = (
             {
                 "x-pointsman-score": f"{self.candidate.score:.4f}",
@@ -83,6 +120,7 @@ class Decision:
             "x-pointsman-route": self.route,
             "x-pointsman-reason": self.reason,
             **numbers,
+            **({"x-pointsman-confidence": f"{confidence:.4f}"} if confidence is not None else {}),
             "x-pointsman-gate-ms": f"{self.gate_ms:.2f}",
             **({"x-adapter-id": self.specialist} if self.specialist else {}),
         }
@@ -108,6 +146,7 @@ class Decision:
             "evidence": [evidence_body(hit) for hit in self.evidence],
             "context": self.context,
             "gate_ms": round(self.gate_ms, 3),
+            "second_stage": self.second.body() if self.second else None,
         }
 
     def explanation(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ nobody can be (a timeout, an exception) base answers.
 The highest probability above its own threshold wins; within `ambiguous_band` of the threshold the configuration says
 who answers, by default base.
 
-Not covered: what the answer itself reveals; the decision is taken once, before the first token.
+Not covered: what the answer itself reveals, on which service/second_stage.py acts.
 """
 
 import asyncio
@@ -58,6 +58,22 @@ class Gate:
         elapsed_s = time.perf_counter() - started
         self._metrics.gate_seconds.labels(decision.reason).observe(elapsed_s)
         return replace(decision, gate_ms=1000 * elapsed_s)
+
+    def other(self, decision: Decision, options: RoutingOptions) -> Decision | None:
+        """The decision for the model that was not chosen, None where it may not be asked.
+
+        Base may always be. The specialist only where the decision was ambiguous: out-of-domain queries that reached it
+        from below the threshold would break the bound that the bundle promises.
+        """
+        best = decision.candidate
+        if decision.reason == "forced" or best is None:
+            return None
+        if decision.specialist:
+            return replace(decision, model=self._base, specialist=None, context=False)
+        if decision.reason != "ambiguous" or best.name not in self._adapters():
+            return None
+        context = bool(best.hits) and self._wants_context(best.name, options)
+        return replace(decision, model=best.name, specialist=best.name, context=context)
 
     async def _decide(self, messages: list[dict[str, Any]], options: RoutingOptions) -> Decision:
         if options.target == self._base:

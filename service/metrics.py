@@ -4,6 +4,9 @@ Every label value comes from the configuration or from a fixed set, never from a
 can make a series. Each app has its own registry: two can live in one process.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 GATE_BUCKETS_S = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -68,7 +71,24 @@ class Metrics:
             ["kind", "route", "specialist"],
             registry=self.registry,
         )
+        self.second_stage = Counter(
+            "pointsman_second_stage",
+            "Doubted answers to which the other model was asked, by who wrote them and whose answer was given.",
+            ["from", "kept"],
+            registry=self.registry,
+        )
+        self.second_stage_failures = Counter(
+            "pointsman_second_stage_failures",
+            "Those of them that the other model did not answer, by the other model; the first answer was given.",
+            ["other"],
+            registry=self.registry,
+        )
         self.ready = Gauge("pointsman_ready", "1 once the engine is warm.", registry=self.registry)
+
+    def count_tokens(self, usage: Mapping[str, Any], route: str, specialist: str) -> None:
+        """Count an answer's tokens, read and written."""
+        for kind in ("prompt", "completion"):
+            self.tokens.labels(kind, route, specialist).inc(usage.get(f"{kind}_tokens") or 0)
 
     def exposition(self) -> bytes:
         """All series in Prometheus's text format."""

@@ -5,7 +5,7 @@ The body's other fields are handed to the engine untouched, and it is the engine
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -78,6 +78,7 @@ class ChatRequest:
     model: str
     messages: list[dict[str, Any]]
     stream: bool
+    n: int
     include_usage: bool
     options: PointsmanOptions
     body: dict[str, Any]
@@ -96,6 +97,7 @@ class ChatRequest:
             model=fields.model,
             messages=body["messages"],
             stream=bool(fields.stream),
+            n=fields.n or 1,
             include_usage=bool(fields.stream_options and fields.stream_options.include_usage),
             options=fields.pointsman or PointsmanOptions(),
             body=body,
@@ -112,6 +114,15 @@ class ChatRequest:
                 param="pointsman.route",
             )
         return RoutingOptions(by_model or by_route, self.options.threshold, self.options.context)
+
+    @property
+    def wants_logprobs(self) -> bool:
+        """Whether the caller asked for log-probabilities, be it in a way that the engine will refuse."""
+        return any(self.body.get(key) for key in ("logprobs", "top_logprobs", "logprob_token_ids"))
+
+    def with_logprobs(self) -> Self:
+        """The request, asking for the log-probabilities of the tokens chosen."""
+        return replace(self, body=self.body | {"logprobs": True})
 
     def for_engine(self, model: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
         """The body for the engine: routed model, final messages, and in a stream always the token counts."""

@@ -19,6 +19,7 @@ from service.errors import EngineDead, NotReady, ServiceError, StartError
 from service.gate import Gate
 from service.metrics import Metrics
 from service.retriever import Retriever
+from service.second_stage import SecondStage
 from starter import StarterError
 
 # For the checker only: importing these loads the encoder library, which takes seconds.
@@ -50,6 +51,7 @@ class Runtime:
         self._given = specialists
         self._encoder = encoder
         self._gate: Gate | None = None
+        self._second_stage: SecondStage | None = None
         self._retriever: Retriever | None = None
         self._ready = False
 
@@ -72,6 +74,12 @@ class Runtime:
         """The gate; raises as `engine` does."""
         assert self.engine and self._gate
         return self._gate
+
+    @property
+    def second_stage(self) -> SecondStage:
+        """What doubts answers; raises as `engine` does."""
+        assert self.engine and self._second_stage
+        return self._second_stage
 
     def exposition(self) -> bytes:
         """The service's series and the engine's."""
@@ -124,6 +132,7 @@ class Runtime:
                 max_batch=self.config.gate.max_batch,
             )
         self._gate = self._make_gate(self._engine)
+        self._second_stage = self._make_second_stage(self._gate)
 
     def _make_gate(self, engine: Engine) -> Gate:
         return Gate(
@@ -134,6 +143,9 @@ class Runtime:
             adapters=engine.adapters,
             metrics=self.metrics,
         )
+
+    def _make_second_stage(self, gate: Gate) -> SecondStage:
+        return SecondStage(self.config.gate.second_stage, gate=gate, specialists=self.specialists, metrics=self.metrics)
 
 
 def read_bundles(config: ServiceConfig) -> "tuple[Encoder | None, list[Specialist]]":

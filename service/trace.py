@@ -61,7 +61,6 @@ class Trace:
             metrics.overhead_seconds.labels(self.endpoint).observe(self.overhead_s)
         if decision and self.usage:
             metrics.answer_seconds.labels(route, specialist).observe(self.elapsed_s())
-            for kind in ("prompt", "completion"):
-                metrics.tokens.labels(kind, route, specialist).inc(self.usage.get(f"{kind}_tokens") or 0)
+            metrics.count_tokens(self.usage, route, specialist)
         if self.first_token_s is not None:
             metrics.ttft_seconds.labels(route, specialist).observe(self.first_token_s)

@@ -1,9 +1,10 @@
-"""POST /v1/chat/completions: gate, evidence, engine, answer with the decision."""
+"""POST /v1/chat/completions: gate, evidence, engine, second stage, answer with the decision."""
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -36,8 +37,11 @@ async def chat_completions(request: Request) -> Response:
     trace: Trace = request.state.trace
     gate = runtime.gate
     ask = await read_chat(request, runtime.config.limits)
-    trace.decision = await gate.decide(ask.messages, ask.routing(runtime.config.served_name, runtime.specialists))
-    answer = await generate(runtime, ask, request, trace)
+    options = ask.routing(runtime.config.served_name, runtime.specialists)
+    trace.decision = await gate.decide(ask.messages, options)
+    deadline = asyncio.get_running_loop().time() + runtime.config.limits.request_s
+    generate_by = partial(generate, runtime, request, trace, deadline)
+    trace.decision, answer = await runtime.second_stage.answer(ask, options, trace.decision, generate_by)
     extras = {"pointsman": trace.decision.body()}
     if isinstance(answer, Answer):
         trace.usage = answer.body.get("usage")
@@ -59,29 +63,34 @@ async def read_chat(request: Request, limits: LimitsConfig) -> ChatRequest:
     return ChatRequest.parse(raw, max_choices=limits.choices)
 
 
-async def generate(runtime: Runtime, ask: ChatRequest, request: Request, trace: Trace) -> Answer | Stream:
-    """Ask the engine; when only the evidence makes the prompt too long, ask again without it."""
-    decision = trace.decision
-    assert decision is not None
+async def generate(
+    runtime: Runtime, request: Request, trace: Trace, deadline: float, ask: ChatRequest, decision: Decision
+) -> tuple[Decision, Answer | Stream]:
+    """Ask the engine; when only the evidence makes the prompt too long, ask again without it.
+
+    `deadline` is in the event loop's time. Gives the decision as it was carried out.
+    """
     started = time.perf_counter()
+
+    async def answer(messages: list[dict[str, Any]]) -> Answer | Stream:
+        body = ask.for_engine(decision.model, messages)
+        return await unless_left(runtime.engine.chat(body, request.headers, trace.request_id), request)
+
     try:
-        async with asyncio.timeout(runtime.config.limits.request_s):
+        async with asyncio.timeout_at(deadline):
             try:
-                body = ask.for_engine(decision.model, prompt(ask, decision))
-                return await unless_left(runtime.engine.chat(body, request.headers, trace.request_id), request)
+                return decision, await answer(prompt(ask, decision))
             except PromptTooLong:
                 if not decision.context:
                     raise
-                trace.decision = replace(decision, context=False)
-                body = ask.for_engine(decision.model, ask.messages)
-                return await unless_left(runtime.engine.chat(body, request.headers, trace.request_id), request)
+                return replace(decision, context=False), await answer(ask.messages)
     except TimeoutError as error:
         limit_s = runtime.config.limits.request_s
         raise AnswerTimeout(
             f'the answer took longer than "{limit_s:g} s": ask for fewer tokens, or raise limits.request_s'
         ) from error
     finally:
-        trace.engine_s = time.perf_counter() - started
+        trace.engine_s += time.perf_counter() - started
 
 
 def prompt(ask: ChatRequest, decision: Decision) -> list[dict[str, Any]]:

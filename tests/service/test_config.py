@@ -26,6 +26,18 @@ MISTAKES = {
     ),
     "ill-typed": ("port: http", 'key "port" is "http": Input should be a valid integer'),
     "out of range": ("gate: {threshold: 1.5}", 'key "gate.threshold" is "1.5": Input should be less than 1'),
+    "a second stage that doubts nothing": (
+        "gate: {second_stage: {below: 0}}",
+        'key "gate.second_stage.below" is "0": Input should be greater than 0',
+    ),
+    "a second stage that doubts everything": (
+        "gate: {second_stage: {below: 1.0}}",
+        'key "gate.second_stage.below" is "1.0": Input should be less than 1',
+    ),
+    "unknown key of the second stage": (
+        "gate: {second_stage: {above: 0.5}}",
+        'unknown key "gate.second_stage.above": the keys here are below',
+    ),
     "unknown engine": ("engine: gpt", "key \"engine\" is \"gpt\": Input should be 'vllm' or 'echo'"),
     "reserved name": ("served_name: auto", 'served_name cannot be "auto"'),
     "empty host": ("host: ''", 'key "host" is "": String should have at least 1 character'),
@@ -62,5 +74,6 @@ def test_settings_are_frozen_and_explained() -> None:
     """No code can change a setting, and each field has its sentence."""
     with pytest.raises(ValueError, match="frozen"):
         ServiceConfig().port = 1  # type: ignore[misc]
-    for model in (ServiceConfig, *(type(v) for v in (ServiceConfig().gate, ServiceConfig().limits))):
+    config = ServiceConfig()
+    for model in (ServiceConfig, *(type(v) for v in (config.gate, config.gate.second_stage, config.limits))):
         assert [n for n, f in model.model_fields.items() if not f.description and n not in ("gate", "limits")] == []

@@ -3,15 +3,18 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
 
+from index.answers import calibrate_answers
 from index.bundle import Manifest, check_encoder, read_manifest, write_manifest
-from index.calibrate import calibrate
-from index.calibration import Calibration, Measured
+from index.calibrate import EXECUTED, Example, calibrate
+from index.calibration import AnswerCalibration, Calibration, Measured, Route
 from index.config import read_config
 from index.embed import load_encoder
+from index.errors import CalibrationError
 from index.features import FEATURES, Vocabulary
 from index.folder import replace_folder
 from index.store import Index, load_index
@@ -34,8 +37,26 @@ def main(path: Path) -> None:
     check_encoder(config.bundle / "index", index, encoder)
     examples = make_examples(queries, index, vocabulary, encoder.encode)
     calibration = calibrate(examples, FEATURES, risks=config.risks, delta=config.delta, seed=config.seed)
-    repack(config.bundle, manifest, calibration)
-    show(calibration)
+    whole = calibration.model_copy(update={"answers": answer_calibrations(examples, config.seed)})
+    repack(config.bundle, manifest, whole)
+    show(whole)
+
+
+def answer_calibrations(examples: Sequence[Example], seed: int) -> dict[Route, AnswerCalibration]:
+    """The confidence in each model's executed answers; what is left out is said on the terminal."""
+    executed, console = [e for e in examples if e.outcome in EXECUTED], Console(soft_wrap=True)
+    found: dict[Route, AnswerCalibration] = {}
+    for route in get_args(Route) if executed else ():
+        if silent := sum(route not in e.logprobs for e in executed):
+            console.print(
+                f'"{silent}" executed answers of {route} are empty or without log-probabilities, and left out of its '
+                "confidence: evaluate with `logprobs: true`"
+            )
+        try:
+            found[route] = calibrate_answers(examples, route, seed)
+        except CalibrationError as error:
+            console.print(f"no confidence: {error}")
+    return found
 
 
 def domain_calibration(
@@ -76,6 +97,14 @@ def show(calibration: Calibration) -> None:
         )
     console.print(figures("measured on the third that chose nothing", calibration.metrics))
     console.print(figures("accepted, of each source", calibration.false_accept_by_source))
+    if calibration.answers:
+        console.print(answer_figures(calibration))
+
+
+def answer_figures(calibration: Calibration) -> Table:
+    """How far the confidence in answers can be trusted, of each model."""
+    found = {f"{route}, {name}": one for route, a in calibration.answers.items() for name, one in a.metrics.items()}
+    return figures("confidence in an answer", found)
 
 
 def figures(title: str, measured: Mapping[str, Measured]) -> Table:

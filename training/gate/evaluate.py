@@ -34,7 +34,7 @@ from index.scores import SHARES, figures_of, proportion, risk_coverage
 from index.store import Index, load_index
 from machine.facts import hardware, versions
 from training.errors import TaskError
-from training.gate.calibrate import figures
+from training.gate.calibrate import answer_figures, figures
 from training.gate.config import GateConfig
 from training.gate.examples import make_examples
 from training.gate.page import write_page
@@ -242,6 +242,8 @@ def show(results: dict[str, Any], config: GateConfig) -> None:
         )  # fmt: skip
     if results["values"]:
         console.print(worth)
+    if results["calibration"]["answers"]:
+        console.print(answer_figures(Calibration.model_validate(results["calibration"])))
     for title in ("changes", "new_sources"):
         console.print(figures(title, {name: Measured(**one) for name, one in results[title].items()}))
     for event, one in results["resplits"].items():

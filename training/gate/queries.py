@@ -7,14 +7,16 @@ HumanEval are left out everywhere: what routing is measured on may not calibrate
 
 import gzip
 import json
+import math
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from index.calibration import Outcome
+from index.calibration import Outcome, Route
 from index.sources.docstrings import PublicObject
 from index.sources.package import public_objects
 from training.errors import TaskError
@@ -30,13 +32,17 @@ DEFINED = re.compile(r"\bdef (\w+)")
 
 @dataclass(frozen=True)
 class Query:
-    """One labelled query; `method` is the documented method it was made from, whose own examples it may not find."""
+    """One labelled query; `method` is the documented method it was made from, whose own examples it may not find.
+
+    `logprobs` are those of its executed answers' tokens, where they were kept.
+    """
 
     text: str
     outcome: Outcome
     source: str
     group: str = ""
     method: str = ""
+    logprobs: Mapping[Route, Sequence[float]] = field(default_factory=dict, hash=False)
 
 
 def labelled_queries(settings: LabelSettings, names: Sequence[str], seed: int) -> list[Query]:
@@ -162,7 +168,7 @@ def executed_queries(settings: Executed) -> Iterable[Query]:
     """The questions of an evaluation by who passed them; left out where a verdict is unknown."""
     path = existing(settings.run / FILE)
     found = []
-    for line in path.read_text("utf-8").splitlines():
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         row = json.loads(line)
         if row["benchmark"] != settings.benchmark or row["decoding"] != "greedy":
             continue
@@ -172,9 +178,23 @@ def executed_queries(settings: Executed) -> Iterable[Query]:
         base, specialist = row["passed"][settings.base][0], row["passed"][settings.specialist][0]
         if base is not None and specialist is not None:
             group = f"{settings.name} {row['cluster'] or row['id']}"
-            found.append(Query(row["question"], quadrant(base, specialist), settings.name, group))
+            logprobs = kept_logprobs(row, settings, f'"{path}" line {number}')
+            found.append(Query(row["question"], quadrant(base, specialist), settings.name, group, logprobs=logprobs))
     if not found:
         raise TaskError(f'"{path}" holds no greedy answers to "{settings.benchmark}": correct the name')
+    return found
+
+
+def kept_logprobs(row: Mapping[str, Any], settings: Executed, place: str) -> dict[Route, Sequence[float]]:
+    """The log-probabilities of the two answers; an answer without any, or without tokens, is left out."""
+    labels: Mapping[Route, str] = {"base": settings.base, "specialist": settings.specialist}
+    kept = row.get("logprobs") or {}
+    found: dict[Route, Sequence[float]] = {
+        route: kept[label][0] for route, label in labels.items() if kept.get(label) and kept[label][0]
+    }
+    for route, logprobs in found.items():
+        if wrong := [one for one in logprobs if not isinstance(one, int | float) or not math.isfinite(one)]:
+            raise TaskError(f'{place} has the log-probability "{wrong[0]}" for "{labels[route]}": evaluate it again')
     return found
 
 

@@ -128,6 +128,32 @@ def test_executed_answers_fall_into_four_quadrants(tmp_path: Path) -> None:
     assert quadrant(True, False) == "loss" and len({query.group for query in found}) == 4
 
 
+def with_logprobs(folder: Path, base: list[Any], specialist: list[Any]) -> Executed:
+    """A run of one question with the log-probabilities of its greedy answers."""
+    executed = outcomes(folder, [(True, False)])
+    first, *rest = (folder / "outcomes.jsonl").read_text().splitlines()
+    row = json.loads(first) | {"logprobs": {"base": base, "specialist": specialist}}
+    write(folder / "outcomes.jsonl", [json.dumps(row), *rest])
+    return executed
+
+
+def test_log_probabilities_of_executed_answers_are_kept(tmp_path: Path) -> None:
+    """What was not asked for, and an answer without tokens, is left out; a file without any is read as ever."""
+    (query,) = executed_queries(with_logprobs(tmp_path, [[-0.5, -0.25]], [[-1.0]]))
+    assert query.logprobs == {"base": [-0.5, -0.25], "specialist": [-1.0]}
+    (query,) = executed_queries(with_logprobs(tmp_path, [None], [[]]))
+    assert query.logprobs == {}
+    (query,) = executed_queries(outcomes(tmp_path, [(True, True)]))
+    assert query.logprobs == {}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), "sure"])
+def test_a_log_probability_that_is_no_number_is_refused(tmp_path: Path, value: Any) -> None:
+    """Fitted, it would make every confidence one."""
+    with pytest.raises(TaskError, match=r'outcomes.jsonl" line 1 has the log-probability ".+" for "specialist"'):
+        executed_queries(with_logprobs(tmp_path, [[-0.5]], [[-1.0, value]]))
+
+
 def test_a_condition_or_a_benchmark_that_was_not_evaluated_is_refused(tmp_path: Path) -> None:
     executed = outcomes(tmp_path, [(True, True)])
     with pytest.raises(TaskError, match='no condition "routed"'):
