@@ -46,19 +46,26 @@ class Query:
 
 
 def labelled_queries(settings: LabelSettings, names: Sequence[str], seed: int) -> list[Query]:
-    """All queries of a configuration; a text that two sources share keeps its first. `names`: the library's."""
-    sources = (set_queries(one, names, seed) for one in settings.sets)
-    executed = (executed_queries(one) for one in settings.executed)
+    """All queries of a configuration; a text that two sources share keeps its first. `names`: the library's.
+
+    A problem that was executed stands in no set: what execution says of it and what its domain says would both count.
+    """
+    executed = [query for one in settings.executed for query in executed_queries(one)]
+    asked = "\n".join(query.text for query in executed)
+    sources = (set_queries(one, names, seed, asked) for one in settings.sets)
     found: dict[str, Query] = {}
-    for query in chain.from_iterable(chain(executed, sources)):
+    for query in chain(executed, chain.from_iterable(sources)):
         found.setdefault(query.text, query)
     return list(found.values())
 
 
-def set_queries(settings: QuerySet, names: Sequence[str], seed: int) -> list[Query]:
-    """The queries of one set, drawn, some of them naming the library; raises TaskError when there are none."""
+def set_queries(settings: QuerySet, names: Sequence[str], seed: int, executed: str = "") -> list[Query]:
+    """The queries of one set, drawn, some of them naming the library; raises TaskError when there are none.
+
+    Left out is what the questions `executed` hold.
+    """
     draw = random.Random(f"{settings.name}:{seed}")
-    queries = [query for query in read(settings, seed) if not asks_benchmark(query.text)]
+    queries = [q for q in read(settings, seed) if q.text not in executed and not asks_benchmark(q.text)]
     if not queries:
         raise TaskError(f'query set "{settings.name}" holds "0" queries: correct its source')
     if settings.draw is not None and settings.draw < len(queries):

@@ -163,9 +163,9 @@ def test_a_condition_or_a_benchmark_that_was_not_evaluated_is_refused(tmp_path: 
 
 
 def test_execution_rules_where_a_text_has_two_labels(tmp_path: Path) -> None:
-    """What an answer did is worth more than whose docs a question is from."""
+    """What an answer did is worth more than whose docs a question is from, also where only a part of it is asked."""
     executed = outcomes(tmp_path, [(False, True)])
-    path = write(tmp_path / "list.txt", ["Question 0?", "Question 1?"])
+    path = write(tmp_path / "list.txt", ["Question 0?", "Question 0", "Question 1?"])
     sets = [QuerySet(name=name, outcome="far", list=path) for name in ("a", "b")]
     queries = labelled_queries(LabelSettings(sets=sets, executed=[executed]), ["polars"], 0)
     assert [(query.text, query.outcome, query.source) for query in queries] == [
