@@ -25,7 +25,8 @@ def executed(n: int, seed: int = 0) -> list[Example]:
         Example(
             f"{outcome} {i}", {}, outcome, "mbpp",
             logprobs={
-                "base": drawn(outcome in ("loss", "safe"), 1.0), "specialist": drawn(outcome in ("rescue", "safe"), 0.15)
+                "base": drawn(outcome in ("loss", "safe"), 1.0),
+                "specialist": drawn(outcome in ("rescue", "safe"), 0.15),
             },
         )
         for outcome in OUTCOMES for i in range(n)
