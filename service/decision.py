@@ -146,7 +146,7 @@ class Decision:
             "evidence": [evidence_body(hit) for hit in self.evidence],
             "context": self.context,
             "gate_ms": round(self.gate_ms, 3),
-            "second_stage": self.second.body() if self.second else None,
+            **({"second_stage": self.second.body()} if self.second else {}),
         }
 
     def explanation(self) -> dict[str, Any]:

@@ -1,19 +1,20 @@
 """The second stage on EchoEngine, whose log-probabilities fall with the length of the words it is asked to say back."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from httpx import Response
 from starlette.testclient import TestClient
 
 from index.calibration import AnswerCalibration, Calibration
 from service.app import create_app
 from service.engines.echo import EchoEngine
 from service.engines.protocol import Answer, Stream
-from service.errors import EngineFailed, PromptTooLong
+from service.errors import ClientGone, EngineFailed, PromptTooLong
 from tests.service.small_service import (
     CALIBRATION,
     SORTS,
@@ -51,14 +52,24 @@ def stated(base: AnswerCalibration, own: AnswerCalibration) -> Calibration:
 
 
 class Recorder(EchoEngine):
-    """Keeps the bodies it is asked; a model named in `faults` raises, one in `tools` calls a tool."""
+    """Keeps the bodies it is asked; a model named in `faults` raises, `tools` calls a tool, `held` are its adapters."""
 
-    def __init__(self, faults: Mapping[str, Exception] | None = None, tools: str = "", delay_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        faults: Mapping[str, Exception] | None = None,
+        tools: str = "",
+        delay_s: float = 0.0,
+        held: Collection[str] = ("polars",),
+    ) -> None:
         super().__init__(echo_config())
+        self.held = held
         self.bodies: list[dict[str, Any]] = []
         self.faults = faults or {}
         self.tools = tools
         self.delay_s = delay_s
+
+    def adapters(self) -> Collection[str]:
+        return self.held
 
     async def chat(self, body: dict[str, Any], headers: Mapping[str, str], request_id: str) -> Answer | Stream:
         self.bodies.append(body)
@@ -103,6 +114,11 @@ def app(known: IndexedSpecialist, encoder: WordEncoder, engine: EchoEngine, **ch
 def stage_of(body: dict[str, Any]) -> dict[str, Any]:
     """The answer's `second_stage` object."""
     return body["pointsman"]["routing"]["second_stage"]
+
+
+def is_silent(response: Response) -> bool:
+    """Whether an answer says nothing of a second stage."""
+    return "second_stage" not in response.text and "x-pointsman-confidence" not in response.headers
 
 
 def test_a_doubted_answer_of_the_specialist_gives_way_to_bases(start: Start) -> None:
@@ -197,6 +213,17 @@ def test_base_is_doubted_only_where_the_gate_was_in_doubt(start: Start) -> None:
         assert half == engine.bodies[1]["messages"][0]["content"]
 
 
+def test_a_specialist_the_engine_does_not_hold_gives_no_second_answer(start: Start) -> None:
+    """Base's answer is judged and stays."""
+    engine = Recorder(held=())
+    gate = {"second_stage": STAGE, "ambiguous_band": 0.4, "threshold": 0.6}
+    with start(constant(UNSURE), constant(SURE), engine, gate=gate) as client:
+        body = client.post(CHAT, json=ask("sort rows now please")).json()
+        assert body["pointsman"]["routing"]["reason"] == "ambiguous"
+        assert (body["model"], stage_of(body)["asked"], engine.asked) == ("base", False, ["base"])
+        assert stage_of(body)["confidence"] < 0.5
+
+
 def test_evidence_that_does_not_fit_is_left_out_of_the_second_answer_too(start: Start) -> None:
     """The specialist is asked again without it, and that is told."""
     config = echo_config(max_model_len=16)
@@ -214,9 +241,7 @@ def test_what_was_not_routed_is_not_doubted(start: Start) -> None:
     with start(constant(SURE), constant(UNSURE), engine) as client:
         named = (ask(SORTS[0], "polars"), ask(SORTS[0], pointsman={"route": "polars"}))
         for body in named:
-            response = client.post(CHAT, json=body)
-            assert stage_of(response.json()) is None
-            assert "x-pointsman-confidence" not in response.headers
+            assert is_silent(client.post(CHAT, json=body))
         assert engine.asked == ["polars", "polars"]
         assert not any("logprobs" in body for body in engine.bodies)
 
@@ -290,6 +315,14 @@ def test_a_second_answer_that_fails_costs_nobody_the_first(
     assert '"base" gave no second answer' in caplog.text
 
 
+def test_nobody_is_given_an_answer_who_left_during_the_second(start: Start) -> None:
+    """The request is counted as given up, not the other model as failed."""
+    engine = Recorder(faults={"base": ClientGone("the client closed the connection")})
+    with start(constant(SURE), constant(UNSURE), engine) as client:
+        assert client.post(CHAT, json=ask(SORTS[0])).status_code == 499
+        assert sample(client, "pointsman_second_stage_failures_total", other="base") == 0
+
+
 def test_a_first_answer_that_fails_is_refused_as_ever(start: Start) -> None:
     """The stage doubts answers; it does not repair failures."""
     engine = Recorder(faults={"polars": EngineFailed("broken")})
@@ -300,7 +333,7 @@ def test_a_first_answer_that_fails_is_refused_as_ever(start: Start) -> None:
 
 
 def test_the_time_limit_holds_for_both_answers_together(start: Start) -> None:
-    """A second answer that does not come within it is given up; one alone would have fitted."""
+    """A second answer that does not come within it is given up; one alone would have fitted. Both are engine time."""
     engine = Recorder(delay_s=2)
     with start(constant(SURE), constant(UNSURE), engine, limits={"request_s": 3}) as client:
         response = client.post(CHAT, json=ask(SORTS[0]))
@@ -309,6 +342,7 @@ def test_the_time_limit_holds_for_both_answers_together(start: Start) -> None:
         assert stage_of(response.json())["other_confidence"] is None
         assert sample(client, "pointsman_second_stage_failures_total", other="base") == 1
         assert engine.running == 0
+        assert float(response.headers["server-timing"].partition("engine;dur=")[2].partition(",")[0]) > 2500
 
 
 def test_a_bundle_without_confidences_is_served_as_ever_and_named_in_the_log(
@@ -332,8 +366,6 @@ def test_a_bundle_without_confidences_is_served_as_ever_and_named_in_the_log(
 def test_it_is_off_by_default(
     make_app: Callable[..., FastAPI], client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No word of it in log, headers or metrics, and null in the decision."""
-    response = client.post(CHAT, json=ask(SORTS[0]))
-    assert stage_of(response.json()) is None
-    assert "x-pointsman-confidence" not in response.headers
+    """No word of it in log, headers or decision."""
+    assert is_silent(client.post(CHAT, json=ask(SORTS[0])))
     assert "second_stage" not in caplog.text
