@@ -41,7 +41,7 @@ from training.gate.page import write_page
 from training.gate.perturb import SAME_MEANING, other_api
 from training.gate.policies import GATE, Policy, policies
 from training.gate.queries import Query, labelled_queries
-from training.gate.values import values
+from training.gate.values import second_stage, values
 
 VERSIONS = ("pointsman", "torch", "sentence-transformers", "faiss-cpu", "bm25s", "scikit-learn", "scipy", "numpy")
 PERTURBED = 400
@@ -94,6 +94,7 @@ def main(path: Path) -> None:
         "held": len(held),
         "policies": {policy.name: policy_figures(policy, held, config.seed) for policy in compared},
         "values": values(compared, held, config.seed),
+        "second_stage": second_stage(compared[0], gate.calibration, held, config.seed),
         "changes": changes(gate, [by_text[e.query] for e in held], held, config.seed),
         "new_sources": new_sources(examples, config),
         "resplits": resplits(examples, config),
@@ -244,6 +245,8 @@ def show(results: dict[str, Any], config: GateConfig) -> None:
         console.print(worth)
     if results["calibration"]["answers"]:
         console.print(answer_figures(Calibration.model_validate(results["calibration"])))
+    if results["second_stage"]:
+        console.print(doubted(results["second_stage"]))
     for title in ("changes", "new_sources"):
         console.print(figures(title, {name: Measured(**one) for name, one in results[title].items()}))
     for event, one in results["resplits"].items():
@@ -251,6 +254,14 @@ def show(results: dict[str, Any], config: GateConfig) -> None:
         console.print(f"{event}: the stated risk holds on {100 * whole:.1f} % of {config.resplits} splits "
                       f"({100 * rest:.1f} % when counted on the undrawn half)")  # fmt: skip
     console.print(f"{config.output / 'report.html'}, results.json", highlight=False)
+
+
+def doubted(found: list[dict[str, Any]]) -> Table:
+    """What a second stage would have changed, for each confidence below which an answer is doubted."""
+    table = Table("answers doubted below", "base asked too", "pass rate", "lead over the gate alone")
+    for one in found:
+        table.add_row(f"{one['below']:g}", percent(one["asked"]), percent(one["pass_rate"]), percent(one["lead"]))
+    return table
 
 
 def percent(one: dict[str, Any] | None) -> str:

@@ -4,6 +4,8 @@ gap_closed  (policy - better constant) / (oracle - better constant), the better 
 apgr        RouteLLM's average performance gap recovered (Ong et al., 2024, section 3.3), the specialist as the strong
             model: over all shares of queries sent to it in the order of the score, the mean of (pass rate - base's) /
             (specialist's - base's); only where the specialist's pass rate over these queries is above base's
+
+A second stage, which asks base too where it doubts the specialist's answer, is played through on the same answers.
 """
 
 from collections.abc import Sequence
@@ -12,8 +14,12 @@ from typing import Any
 import numpy as np
 
 from index.calibrate import EXECUTED, Example
+from index.calibration import Calibration, Route
+from index.confidence import answer_features
 from index.scores import bootstrapped, proportion
 from training.gate.policies import Policy
+
+DOUBTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
 def values(policies: Sequence[Policy], held: Sequence[Example], seed: int) -> dict[str, Any]:
@@ -38,6 +44,48 @@ def values(policies: Sequence[Policy], held: Sequence[Example], seed: int) -> di
         if specialist.mean() > base.mean() and np.ptp(policy.scores(rows)) > 0:
             one["apgr"] = recovered(policy.scores(rows), base, specialist, seed)
     return found
+
+
+def second_stage(gate: Policy, calibration: Calibration, held: Sequence[Example], seed: int) -> list[dict[str, Any]]:
+    """For each of DOUBTS: the pass rate with a second stage below it, its lead over the gate alone, and whom it asks.
+
+    Nothing where a confidence is not stated; queries without log-probabilities of both answers are left out.
+    """
+    rows = [e for e in held if e.outcome in EXECUTED and e.logprobs.keys() == {"base", "specialist"}]
+    if calibration.answers.keys() != {"base", "specialist"} or not rows:
+        return []
+    base = np.array([e.outcome in ("loss", "safe") for e in rows])
+    specialist = np.array([e.outcome in ("rescue", "safe") for e in rows])
+    sure = {route: confidences(calibration, route, rows) for route in calibration.answers}
+    accepted = gate.accepts(rows)
+    alone = np.where(accepted, specialist, base)
+    found = []
+    for below in DOUBTS:
+        asked = accepted & (sure["specialist"] < below)
+        passes = np.where(asked & (sure["base"] > sure["specialist"]), base, alone)
+        found.append(
+            {
+                "below": below, "asked": proportion(asked).model_dump(), "pass_rate": proportion(passes).model_dump(),
+                "lead": lead(passes, alone, seed),
+            }
+        )  # fmt: skip
+    return found
+
+
+def confidences(calibration: Calibration, route: Route, rows: Sequence[Example]) -> np.ndarray:
+    """The stated probability that each answer of one model is right, (n,)."""
+    stated = calibration.answers[route]
+    return np.array([stated.probability(answer_features(e.logprobs[route])) for e in rows])
+
+
+def lead(passes: np.ndarray, others: np.ndarray, seed: int) -> dict[str, Any]:
+    """The paired difference of two pass rates, resampled over queries."""
+    gains = passes.astype(float) - others
+
+    def mean(_: np.ndarray, resampled: np.ndarray) -> float:
+        return float(resampled.mean())
+
+    return bootstrapped(mean, np.zeros(len(gains), bool), gains, seed).model_dump()
 
 
 def closed(passes: np.ndarray, base: np.ndarray, specialist: np.ndarray, seed: int) -> dict[str, Any]:

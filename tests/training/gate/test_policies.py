@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from index.calibrate import Example, calibrate, thirds
+from index.calibration import AnswerCalibration
 from tests.index.test_calibrate import examples
 from training.gate.policies import Policy, policies, unbounded_threshold
-from training.gate.values import values
+from training.gate.values import second_stage, values
 
 RISKS: dict[Any, float] = {"out_of_domain": 0.1}
 
@@ -84,3 +85,29 @@ def test_the_performance_gap_recovered_is_half_for_a_random_order_and_more_for_a
 
 def test_nothing_executed_gives_no_values() -> None:
     assert values([Policy("rule", lambda e: 1.0, 0.5)], queries(), 0) == {}
+
+
+def test_a_second_stage_is_played_through_on_the_same_answers() -> None:
+    """Where the specialist's answer is doubted and base is surer, base's counts; whom the gate kept stays with base."""
+    sure, unsure = [-0.01], [-3.0]
+    rows = [
+        Example("helped", {"top": 1.0}, "loss", logprobs={"base": sure, "specialist": unsure}),
+        Example("harmed", {"top": 1.0}, "rescue", logprobs={"base": sure, "specialist": unsure}),
+        Example("both unsure", {"top": 1.0}, "rescue", logprobs={"base": unsure, "specialist": unsure}),
+        Example("not doubted", {"top": 1.0}, "rescue", logprobs={"base": sure, "specialist": sure}),
+        Example("kept by the gate", {"top": 0.0}, "rescue", logprobs={"base": unsure, "specialist": sure}),
+        Example("without", {"top": 1.0}, "loss"),
+    ]
+    stated = AnswerCalibration(
+        features=("mean",), mean=(-1.0,), scale=(1.0,), coefficients=(4.0,), intercept=0.0, right=9, wrong=9, metrics={}
+    )
+    plain = calibrate(queries(), ("top",), risks=RISKS, delta=0.05)
+    rule = Policy("gate", lambda e: e.features["top"], 0.5)
+    assert second_stage(rule, plain, rows, 0) == []
+    both = plain.model_copy(update={"answers": {"base": stated, "specialist": stated}})
+    first, *_ = second_stage(rule, both, rows, 0)
+    assert first["asked"]["value"] == pytest.approx(3 / 5) and first["asked"]["rows"] == 5
+    # The gate alone passes three of five: rescued are the three that it accepted.
+    assert first["pass_rate"]["value"] == pytest.approx(3 / 5) and first["lead"]["value"] == pytest.approx(0.0)
+    helped, *_ = second_stage(rule, both, [row for row in rows if row.query != "harmed"], 0)
+    assert helped["lead"]["value"] == pytest.approx(1 / 4)
