@@ -84,7 +84,7 @@ class Specialist:
     def retrieve(self, query: str, vector: np.ndarray) -> Retrieval:
         """Search the index with a query and its (D,) unit vector; hits best first."""
         hits = self._index.search(query, vector, SEARCH_DEPTH)
-        features = self._vocabulary.features(query, hits)
+        features = self.calibration.seen(self._vocabulary.features(query, hits), vector)
         return Retrieval(
             tuple(choose_evidence(hits)), features, features["top"], self.calibration.probability(features)
         )
@@ -191,4 +191,9 @@ def load_bundle(folder: Path, *, base: BaseFacts, encoder: Encoder) -> Specialis
         )
     index, calibration = load_index(folder / "index"), read_calibration(folder / "calibration.json")
     check_encoder(folder / "index", index, encoder)
+    if calibration.probe and len(calibration.probe.weights) != index.dimension:
+        raise BundleError(
+            f'calibration of bundle "{folder}" has a probe of "{len(calibration.probe.weights)}" dimensions, its index '
+            f"{index.dimension}: calibrate it again"
+        )
     return Specialist(folder, manifest, index, calibration)

@@ -23,13 +23,15 @@ from typing import Any
 import numpy as np
 from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict, cross_val_score
 
 from index.calibration import EVENTS, Calibration, Event, Guarantee, Outcome, Route
 from index.errors import CalibrationError
+from index.probe import PROBE, Probe
 from index.scores import measured
 
 STRENGTHS = (0.03, 0.1, 0.3, 1, 3, 10, 30)
+PROBE_STRENGTH = 3  # from 1 to 30 the figures hardly differ: docs/log.md
 BETTER: Mapping[Outcome, bool] = {"rescue": True, "in": True, "loss": False, "near": False, "far": False}
 EXECUTED = ("rescue", "loss", "safe", "hard")
 # Whom an event can happen to, and to whom of these it happens when they are sent to the specialist.
@@ -52,7 +54,7 @@ class Example:
 
     `source` names queries of one origin, which should stand in every part of a split alike; `group` names queries that
     stand in one part together because they nearly say the same (by default only equal ones). `logprobs` are those of
-    its executed answers' tokens, where they were kept.
+    its executed answers' tokens, where they were kept; `vector` (D,) is the query's, which the feature "probe" needs.
     """
 
     query: str
@@ -61,6 +63,7 @@ class Example:
     source: str = ""
     group: str = ""
     logprobs: Mapping[Route, Sequence[float]] = field(default_factory=dict)
+    vector: np.ndarray | None = field(default=None, compare=False)
 
     @property
     def unit(self) -> str:
@@ -138,11 +141,35 @@ def fit(examples: Sequence[Example], features: Sequence[str], seed: int) -> Cali
             "of each or more"
         )
     labels = label_kinds(examples)
+    probe, seen = fit_probe(rows, truth, seed) if PROBE in features else (None, [e.features for e in rows])
     return Calibration(
-        **regression([e.features for e in rows], truth, features, seed), probability_of=PROBABILITY_OF[labels],
+        **regression(seen, truth, features, seed), probe=probe, probability_of=PROBABILITY_OF[labels],
         labels=labels, threshold=0.5, set_hash=set_hash(examples),
         queries=dict(Counter(e.outcome for e in examples)), metrics={},
     )  # fmt: skip
+
+
+def fit_probe(rows: Sequence[Example], truth: np.ndarray, seed: int) -> tuple[Probe, list[Mapping[str, float]]]:
+    """The probe of N rows, and their features with it.
+
+    Each row is seen by a probe that was fitted without it and without its group (stacking; Wolpert, 1992): on rows of
+    its own a probe of hundreds of weights is right too often, and the regression would trust it too much.
+    """
+    vectors_ND = np.array([e.vector for e in rows])
+    if vectors_ND.ndim != 2:
+        raise CalibrationError(f'feature "{PROBE}" needs a vector of each query: embed the queries')
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
+    model = LogisticRegression(C=PROBE_STRENGTH, max_iter=2000)
+    units = [e.unit for e in rows]
+    stacked = cross_val_predict(model, vectors_ND, truth, groups=units, cv=folds, method="decision_function")
+    model.fit(vectors_ND, truth)
+    probe = Probe(weights=tuple(model.coef_[0].round(5)), intercept=round(float(model.intercept_[0]), 5))
+    return probe, [{**e.features, PROBE: float(score)} for e, score in zip(rows, stacked, strict=True)]
+
+
+def judged(calibration: Calibration, example: Example) -> float:
+    """The calibrated probability of an example."""
+    return calibration.probability(calibration.seen(example.features, example.vector))
 
 
 def label_kinds(examples: Sequence[Example]) -> str:
@@ -159,7 +186,7 @@ def promise(
     for event, alpha in risks.items():
         population, bad = POPULATION[event]
         rows = [e for e in examples if e.outcome in population]
-        scores = np.array([calibration.probability(e.features) if e.outcome in bad else -np.inf for e in rows])
+        scores = np.array([judged(calibration, e) if e.outcome in bad else -np.inf for e in rows])
         threshold = risk_threshold(scores, alpha, delta / len(risks), f'queries for "{event}"')
         guarantees.append(
             Guarantee(
@@ -177,7 +204,8 @@ def calibrate(
     """Fit, choose the threshold and measure, each on its own third; raises CalibrationError on too few labels."""
     fitted, chosen, held = thirds(examples, seed)
     calibration = promise(fit(fitted, features, seed), chosen, risks, delta)
-    metrics, by_source = measured(calibration, [(e.outcome, e.source, e.features) for e in held], seed)
+    rows = [(e.outcome, e.source, judged(calibration, e)) for e in held]
+    metrics, by_source = measured(calibration.threshold, rows, seed)
     whole = {"set_hash": set_hash(examples), "queries": dict(Counter(e.outcome for e in examples))}
     return calibration.model_copy(update={**whole, "metrics": metrics, "false_accept_by_source": by_source})
 

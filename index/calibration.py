@@ -8,18 +8,21 @@ from math import exp
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
+import numpy as np
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from index.confidence import ANSWER_FEATURES
 from index.config import Settings, explained
 from index.errors import BundleError
 from index.features import FEATURES
+from index.probe import PROBE, Probe
 
 # Of a query whose two answers were executed: only the specialist passes, only base does, both do, neither does. Of one
 # without answers: it asks about the specialist's library, about something close to it, or about something else.
 Outcome = Literal["rescue", "loss", "safe", "hard", "in", "near", "far"]
 Event = Literal["out_of_domain", "near_miss", "loss"]
 Route = Literal["base", "specialist"]
+GATE_FEATURES = (*FEATURES, PROBE)
 EVENTS: Mapping[Event, str] = {
     "out_of_domain": "a query about something else is sent to the specialist",
     "near_miss": "a query about something close to the specialist's library is sent to it",
@@ -96,7 +99,8 @@ class AnswerCalibration(Logistic):
 class Calibration(Logistic):
     """What a bundle states about its probability."""
 
-    computed: ClassVar = FEATURES
+    computed: ClassVar = GATE_FEATURES
+    probe: Probe | None = Field(default=None, description="What the feature of this name is computed with.")
     probability_of: str = Field(description="The event whose probability is stated, in words.")
     labels: str = Field(
         description='Where labels come from: "domain" (whose docs), "execution" (which answer passed), or both by name.'
@@ -112,6 +116,17 @@ class Calibration(Logistic):
     answers: dict[Route, AnswerCalibration] = Field(
         default={}, description="Of base's and the specialist's answers to such queries; empty where none was executed."
     )
+
+    @model_validator(mode="after")
+    def the_probe_is_there_where_its_feature_is(self) -> Self:
+        """One without the other would fail on every query."""
+        if (self.probe is None) == (PROBE in self.features):
+            raise ValueError(f'feature "{PROBE}" and key "{PROBE}" belong together: calibrate the bundle again')
+        return self
+
+    def seen(self, features: Mapping[str, float], vector: np.ndarray | None) -> Mapping[str, float]:
+        """The features of a query together with what its (D,) vector shows."""
+        return features if self.probe is None or vector is None else {**features, PROBE: self.probe.score(vector)}
 
 
 def read_calibration(path: Path) -> Calibration:

@@ -29,8 +29,9 @@ def main(query: str, bundle: Path) -> None:
     query = query[:QUERY_CHARACTERS]
     encoder = load_encoder(manifest.encoder)
     check_encoder(bundle / "index", index, encoder)
-    hits = index.search(query, encoder.encode([query])[0], SEARCH_DEPTH)
-    features = Vocabulary(index, manifest.names, manifest.rivals).features(query, hits)
+    vector = encoder.encode([query])[0]
+    hits = index.search(query, vector, SEARCH_DEPTH)
+    features = calibration.seen(Vocabulary(index, manifest.names, manifest.rivals).features(query, hits), vector)
     console = Console()
     console.print(feature_table(calibration, dict(features)))
     console.print(evidence_table(hits))

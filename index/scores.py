@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from scipy.stats import binomtest, rankdata
 
-from index.calibration import Calibration, Measured, Outcome
+from index.calibration import Measured, Outcome
 
 RESAMPLES = 1000
 BINS = 10
 Score = Callable[[np.ndarray, np.ndarray], float]
-Row = tuple[Outcome, str, Mapping[str, float]]
+Row = tuple[Outcome, str, float]  # outcome, source, probability
 # Which outcomes stand against which in each AUROC.
 CONTRASTS: Mapping[str, tuple[tuple[Outcome, ...], tuple[Outcome, ...]]] = {
     "auroc_domain": (("in",), ("near", "far")),
@@ -84,14 +84,12 @@ def ece(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(sum(gaps) / len(order))
 
 
-def measured(
-    calibration: Calibration, rows: Sequence[Row], seed: int
-) -> tuple[dict[str, Measured], dict[str, Measured]]:
-    """The figures of a calibration on rows that chose nothing, and the share accepted of each source against it."""
+def measured(threshold: float, rows: Sequence[Row], seed: int) -> tuple[dict[str, Measured], dict[str, Measured]]:
+    """The figures of probabilities on rows that chose nothing, and the share accepted of each source against them."""
     outcomes = np.array([outcome for outcome, _, _ in rows])
     sources = np.array([source for _, source, _ in rows])
-    scores = np.array([calibration.probability(features) for _, _, features in rows])
-    accepted = scores >= calibration.threshold
+    scores = np.array([probability for _, _, probability in rows])
+    accepted = scores >= threshold
     figures = figures_of(outcomes, scores, seed)
     for name, kinds in SHARES.items():
         if (among := np.isin(outcomes, kinds)).any():

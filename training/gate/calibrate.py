@@ -11,11 +11,11 @@ from rich.table import Table
 from index.answers import calibrate_answers
 from index.bundle import Manifest, check_encoder, read_manifest, write_manifest
 from index.calibrate import EXECUTED, Example, calibrate
-from index.calibration import AnswerCalibration, Calibration, Measured, Route
+from index.calibration import GATE_FEATURES, AnswerCalibration, Calibration, Measured, Route
 from index.config import read_config
 from index.embed import load_encoder
 from index.errors import CalibrationError
-from index.features import FEATURES, Vocabulary
+from index.features import Vocabulary
 from index.folder import replace_folder
 from index.store import Index, load_index
 from training.gate.config import GateConfig, LabelSettings
@@ -36,7 +36,7 @@ def main(path: Path) -> None:
     encoder = load_encoder(manifest.encoder)
     check_encoder(config.bundle / "index", index, encoder)
     examples = make_examples(queries, index, vocabulary, encoder.encode)
-    calibration = calibrate(examples, FEATURES, risks=config.risks, delta=config.delta, seed=config.seed)
+    calibration = calibrate(examples, GATE_FEATURES, risks=config.risks, delta=config.delta, seed=config.seed)
     whole = calibration.model_copy(update={"answers": answer_calibrations(examples, config.seed)})
     repack(config.bundle, manifest, whole)
     show(whole)
@@ -71,7 +71,7 @@ def domain_calibration(
         }
     )
     examples = make_examples(labelled_queries(domains, names, seed), index, Vocabulary(index, names, rivals), encode)
-    return calibrate(examples, FEATURES, risks=domains.risks, delta=domains.delta, seed=seed)
+    return calibrate(examples, GATE_FEATURES, risks=domains.risks, delta=domains.delta, seed=seed)
 
 
 def repack(bundle: Path, manifest: Manifest, calibration: Calibration) -> None:

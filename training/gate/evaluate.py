@@ -23,12 +23,12 @@ from rich.console import Console
 from rich.table import Table
 
 from index.bundle import Manifest, check_encoder, read_manifest
-from index.calibrate import POPULATION, Example, fit, promise, set_hash, thirds
-from index.calibration import Calibration, Measured, read_calibration
+from index.calibrate import POPULATION, Example, fit, judged, promise, set_hash, thirds
+from index.calibration import GATE_FEATURES, Calibration, Measured, read_calibration
 from index.config import read_config
 from index.embed import Encoder, load_encoder
 from index.errors import CalibrationError
-from index.features import FEATURES, Vocabulary
+from index.features import Vocabulary
 from index.folder import make_folder
 from index.scores import SHARES, figures_of, proportion, risk_coverage
 from index.store import Index, load_index
@@ -155,7 +155,7 @@ def reworded(queries: Sequence[Query], texts: Sequence[str]) -> list[Query]:
 
 def accepted(gate: Gate, example: Example) -> bool:
     """Whether the specialist would answer."""
-    return gate.calibration.probability(example.features) >= gate.calibration.threshold
+    return judged(gate.calibration, example) >= gate.calibration.threshold
 
 
 def new_sources(examples: Sequence[Example], config: GateConfig) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def new_sources(examples: Sequence[Example], config: GateConfig) -> dict[str, An
             other = calibrate_quickly(rest, config)
         except CalibrationError:
             continue
-        hits = np.array([other.probability(e.features) >= other.threshold for e in family])
+        hits = np.array([judged(other, e) >= other.threshold for e in family])
         found[origin] = proportion(hits).model_dump()
     return found
 
@@ -180,7 +180,7 @@ def new_sources(examples: Sequence[Example], config: GateConfig) -> dict[str, An
 def calibrate_quickly(examples: Sequence[Example], config: GateConfig) -> Calibration:
     """Fit and threshold without the figures."""
     fitted, chosen, _ = thirds(examples, config.seed)
-    return promise(fit(fitted, FEATURES, config.seed), chosen, config.risks, config.delta)
+    return promise(fit(fitted, GATE_FEATURES, config.seed), chosen, config.risks, config.delta)
 
 
 def resplits(examples: Sequence[Example], config: GateConfig) -> dict[str, Any]:
@@ -191,8 +191,8 @@ def resplits(examples: Sequence[Example], config: GateConfig) -> dict[str, Any]:
     unlucky, and the rate over the whole world, which is what the promise is about.
     """
     fitted, chosen, held = thirds(examples, config.seed)
-    calibration, world = fit(fitted, FEATURES, config.seed), [*chosen, *held]
-    scores = np.array([calibration.probability(e.features) for e in world])
+    calibration, world = fit(fitted, GATE_FEATURES, config.seed), [*chosen, *held]
+    scores = np.array([judged(calibration, e) for e in world])
     rng = np.random.default_rng(config.seed)
     counts = {event: [0, 0] for event in config.risks}
     together = np.zeros(2, int)

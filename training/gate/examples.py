@@ -28,7 +28,7 @@ def make_examples(queries: Sequence[Query], index: Index, vocabulary: Vocabulary
     return [
         Example(
             query.text, vocabulary.features(query.text[:QUERY_CHARACTERS], found(query, vector, index)), query.outcome,
-            query.source, query.group, query.logprobs,
+            query.source, query.group, query.logprobs, vector,
         )
         for query, vector in zip(queries, vectors_QD, strict=True)
     ]  # fmt: skip

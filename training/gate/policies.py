@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from index.calibrate import POPULATION, Example, risk_threshold
+from index.calibrate import POPULATION, Example, judged, risk_threshold
 from index.calibration import Calibration, Event
 from index.errors import CalibrationError
 
@@ -38,7 +38,7 @@ def policies(
     calibration: Calibration, chosen: Sequence[Example], risks: Mapping[Event, float], delta: float
 ) -> list[Policy]:
     """The gate first, then what it is compared with."""
-    gate = Policy(GATE, lambda e: calibration.probability(e.features), calibration.threshold)
+    gate = Policy(GATE, lambda e: judged(calibration, e), calibration.threshold)
     rate = float(gate.accepts(chosen).mean())
     return [
         gate,
