@@ -9,7 +9,7 @@ from rich.text import Text
 from index.documents import Document
 from index.embed import load_encoder
 from index.errors import BundleError, CorpusError
-from index.store import load_index
+from index.load import load_index
 
 STARTER_BUNDLE = Path("bundles/polars")
 

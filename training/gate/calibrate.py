@@ -14,7 +14,8 @@ from index.config import read_config
 from index.embed import load_encoder
 from index.features import FEATURES, Vocabulary
 from index.folder import replace_folder
-from index.store import Index, load_index
+from index.load import load_index
+from index.store import Index
 from training.gate.config import GateConfig, LabelSettings
 from training.gate.examples import make_examples
 from training.gate.queries import labelled_queries
