@@ -24,6 +24,8 @@ BUILD_S = 600  # a server indexes and loads a million vectors in minutes; whole,
 # Each error that pymilvus raises it also logs with its traceback, and milvus-lite's server, in this process, logs one
 # for a call that pymilvus makes and does not need.
 CHATTY = ("pymilvus", "grpc._server")
+# pymilvus asks every 10 s whether an idle server lives, and milvus-lite's hangs up on who asks so often.
+LITE = {"grpc_options": {"grpc.keepalive_time_ms": 2**31 - 1}}
 CURE = "start it, or correct `store` in the config and build the index again"
 
 
@@ -45,7 +47,10 @@ class Server:
         self._types = pymilvus.DataType
         self._faults = (pymilvus.MilvusException, grpc.RpcError, grpc.FutureTimeoutError)
         try:
-            self._client = pymilvus.MilvusClient(config.uri, token=token_of(config), timeout=config.timeout_s)
+            self._client = pymilvus.MilvusClient(
+                config.uri, token=token_of(config), timeout=config.timeout_s,
+                **(LITE if config.uri.endswith(".db") else {}),
+            )  # fmt: skip
         except self._faults as error:
             lite = ", and end the other process that has this file open" if config.uri.endswith(".db") else ""
             raise BundleError(f'Milvus at "{config.uri}" cannot be reached ({told(error)}): {CURE}{lite}') from error

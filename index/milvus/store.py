@@ -77,7 +77,7 @@ class Rows:
             for number in numbers:
                 self._kept[number] = found[number]
                 self._kept.move_to_end(number)
-            while len(self._kept) > REMEMBERED:
+            while len(self._kept) > max(REMEMBERED, len(numbers)):  # a search asks for its documents next
                 self._kept.popitem(last=False)
         return [found[number] for number in numbers]
 
