@@ -29,7 +29,8 @@ from typing import Any, Literal
 import numpy as np
 
 from index.documents import Document
-from index.store import Index, load_index, make_index
+from index.load import load_index
+from index.store import Index, make_index
 from index.vectors import VectorFacts, make_vectors, read_vectors
 from machine.facts import hardware, versions
 

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from index.store import load_index
+from index.load import load_index
 from machine.facts import hardware, versions
 from machine.heap import keep_freed_memory
 from starter import resolve_model

@@ -1,5 +1,6 @@
 """`pointsman index build`: sources in, an index folder out, whole or not at all; only what is new is embedded.
 
+`store` says where the index lies: by default in the folder at `output`, else in Milvus, and `output` names its place.
 A document's vector is taken from the index that stands at `output` when that holds its text, embedded by the same
 encoder; the vectors of a build that was killed are in the encoder's cache.
 """
@@ -7,7 +8,7 @@ encoder; the vectors of a build that was killed are in the encoder's cache.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -20,12 +21,22 @@ from index.embed import CachedEncoder, Encoder, EncoderConfig, load_encoder
 from index.errors import BundleError
 from index.facts import MARKER
 from index.folder import make_folder, refuse_foreign
+from index.load import load_index
+from index.milvus.config import MilvusConfig
+from index.milvus.server import Server
+from index.milvus.store import save_in_milvus
 from index.sources.config import AnySource
 from index.sources.read import read_sources
-from index.store import Index, load_index, make_index
-from index.vectors import SAMPLE, Algorithm, suited
+from index.store import Index, LocalIndex, make_index
+from index.vectors import SAMPLE, Algorithm, VectorFacts, suited
 
 QUESTION_CHARACTERS = 200
+
+
+class StoreConfig(Settings):
+    """The key `store` of a config."""
+
+    milvus: MilvusConfig | None = Field(default=None, description="Without it the index lies in `output` whole.")
 
 
 class IndexConfig(Settings):
@@ -36,6 +47,7 @@ class IndexConfig(Settings):
     algorithm: Algorithm = Field(
         default="auto", description="How vectors are searched; auto: as their number asks for."
     )
+    store: StoreConfig = Field(default=StoreConfig(), description="Where documents, vectors and words lie.")
     output: Path = Field(description="Folder of the finished index.")
 
     @model_validator(mode="before")
@@ -45,6 +57,12 @@ class IndexConfig(Settings):
             others = {key: value for key, value in values.items() if key != "package"}
             return others | {"sources": [{"package": values["package"]}]}
         return values
+
+    @model_validator(mode="after")
+    def _milvus_has_the_algorithm(self) -> Self:
+        if self.store.milvus and self.algorithm == "ivfpq":
+            raise ValueError('key "algorithm" is "ivfpq": with store.milvus choose auto, exact or hnsw')
+        return self
 
 
 @dataclass(frozen=True)
@@ -125,11 +143,10 @@ def questions(documents: Sequence[Document]) -> list[str]:
 
 def build(
     documents: Sequence[Document], encoder: Encoder, earlier: Index | None = None, algorithm: Algorithm = "auto"
-) -> Index:
+) -> LocalIndex:
     """An index of the documents; vectors of the earlier one are reused."""
     vectors_ND = vectors_of(documents, encoder, earlier)
-    exact = suited(algorithm, *vectors_ND.shape) == "exact"
-    queries_QD = None if exact else encoder.encode(questions(documents))
+    queries_QD = queries_of(documents, encoder, algorithm)
     with Console(stderr=True).status("indexing"):
         return make_index(
             documents, vectors_ND, encoder.id,
@@ -137,18 +154,40 @@ def build(
         )  # fmt: skip
 
 
+def queries_of(documents: Sequence[Document], encoder: Encoder, algorithm: Algorithm) -> np.ndarray | None:
+    """The vectors that an approximate search of the documents is measured with; None where it is exact."""
+    exact = suited(algorithm, len(documents), encoder.dimension) == "exact"
+    return None if exact else encoder.encode(questions(documents))
+
+
+def build_in_milvus(
+    documents: Sequence[Document], encoder: Encoder, earlier: Index | None, server: Server, config: IndexConfig
+) -> VectorFacts:
+    """The same into Milvus and the folder that names it; the vectors are indexed there."""
+    assert config.store.milvus
+    index = build(documents, encoder, earlier, "exact")
+    queries_QD = queries_of(documents, encoder, config.algorithm)
+    with Console(stderr=True).status("writing to Milvus"):
+        return save_in_milvus(index, config.output, server, config.store.milvus, queries_QD)
+
+
 def main(path: Path) -> None:
-    """Build an index from its config; the folder appears whole or not at all."""
+    """Build an index from its config; it appears whole or not at all."""
     config = read_config(path, IndexConfig)
     refuse_foreign(config.output, MARKER)
+    server = Server(config.store.milvus) if config.store.milvus else None  # before hours of embedding
     documents = read_sources(config.sources)
     make_folder(config.output.parent)
     encoder = CachedEncoder(load_encoder(config.encoder))
     earlier = earlier_index(config.output, encoder)
-    index = build(documents, encoder, earlier, config.algorithm)
-    index.save(config.output)
-    facts = index.vectors.facts
+    changed = changes(documents, earlier)
+    if server:
+        facts = build_in_milvus(documents, encoder, earlier, server, config)
+    else:
+        index = build(documents, encoder, earlier, config.algorithm)
+        index.save(config.output)
+        facts = index.vectors.facts
     Console(soft_wrap=True, markup=False, highlight=False).print(
-        f"{len(documents)} documents: {changes(documents, earlier)}; {facts.algorithm} search, "
+        f"{len(documents)} documents: {changed}; {facts.algorithm} search, "
         f"recall@10 {facts.recall_at_10}, in {config.output}"
     )

@@ -1,7 +1,7 @@
 """A specialist on disk: adapter, index and calibration in one folder whose manifest is written last.
 
     <name>/adapter/           adapter_config.json, adapter_model.safetensors
-    <name>/index/             as index/store.py lays it out
+    <name>/index/             as index/store.py or index/milvus/store.py lays it out
     <name>/calibration.json
     <name>/manifest.json      its presence means the rest is complete
 
@@ -9,7 +9,7 @@
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -21,15 +21,18 @@ from index.calibration import Calibration, read_calibration
 from index.config import Settings, explained
 from index.embed import Encoder
 from index.errors import BundleError
+from index.facts import MARKER, read_facts
 from index.features import Vocabulary
 from index.folder import FileFacts, file_facts
+from index.load import load_index
 from index.prompt import choose_evidence
-from index.store import Hit, Index, load_index
+from index.store import Hit, Index
 
 __all__ = ["BaseFacts", "Manifest", "Retrieval", "Specialist", "base_facts", "load_bundle", "write_manifest"]
 
 SCHEMA = 1
 SEARCH_DEPTH = 24
+ADAPTER = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors")
 
 
 class Manifest(Settings):
@@ -125,16 +128,21 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     """Refuse a bundle with a missing, truncated, altered or unlisted file, naming it."""
     for name, wanted in manifest.files.items():
         check_file(folder, name, wanted)
-    required: Sequence[str] = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors", "calibration.json")
-    for name in (*required, "index/vectors.faiss", "index/documents.jsonl", "index/index.json"):
-        if name not in manifest.files:
-            raise BundleError(f'bundle "{folder}" lists no "{name}" in manifest.json: build it again')
+    refuse_lacking(folder, manifest, (*ADAPTER, "calibration.json", f"index/{MARKER}"))
+    refuse_lacking(folder, manifest, [f"index/{name}" for name in read_facts(folder / "index").files])
     for path in sorted((*(folder / "adapter").rglob("*"), *(folder / "index").rglob("*"))):
         listed = str(path.relative_to(folder)) in manifest.files
         if not listed and (path.is_symlink() or not path.is_dir()):
             raise BundleError(
                 f'bundle file "{path}" is not listed in manifest.json: remove it, or build the bundle again'
             )
+
+
+def refuse_lacking(folder: Path, manifest: Manifest, names: Iterable[str]) -> None:
+    """Refuse a manifest that does not list one of these files, naming it."""
+    for name in names:
+        if name not in manifest.files:
+            raise BundleError(f'bundle "{folder}" lists no "{name}" in manifest.json: build it again')
 
 
 def check_file(folder: Path, name: str, wanted: FileFacts) -> None:

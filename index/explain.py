@@ -14,8 +14,9 @@ from index.calibration import Calibration, read_calibration
 from index.embed import load_encoder
 from index.errors import CorpusError
 from index.features import Vocabulary
+from index.load import load_index
 from index.prompt import QUERY_CHARACTERS, choose_evidence
-from index.store import Hit, load_index
+from index.store import Hit
 
 SHOWN_CHARACTERS = 120
 

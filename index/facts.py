@@ -1,4 +1,4 @@
-"""index.json: what an index states about itself, read and held against its other files.
+"""index.json: what an index states about itself, written last, read and held against its other files.
 
 Sizes are checked always; SHA-256 of the smallest files, as far as HASHED_BYTES go. Beyond that an altered byte goes
 unseen here; a bundle's manifest is checked whole.
@@ -6,14 +6,16 @@ unseen here; a bundle's manifest is checked whole.
 
 import json
 import logging
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from index.config import Settings, explained
 from index.errors import BundleError
-from index.folder import FileFacts, file_facts
+from index.folder import FileFacts, file_facts, make_folder, refuse_foreign, replace_folder, write_through
+from index.milvus.config import MilvusFacts
 from index.vectors import VectorFacts
 
 SCHEMA = 3
@@ -33,7 +35,28 @@ class IndexFacts(Settings):
     dimension: int
     documents: int
     vectors: VectorFacts
+    milvus: MilvusFacts | None = None
     files: dict[str, FileFacts]
+
+
+def write_index(folder: Path, names: Sequence[str], write: Callable[[Path], None], facts: IndexFacts) -> None:
+    """Let `write` write files of these names beside a folder, index.json last, then put all in the folder's place.
+
+    `folder` is the old or the new index at every moment (see replace_folder). Raises ConfigError where other files
+    stand.
+    """
+    refuse_foreign(folder, MARKER)
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    make_folder(partial)
+    write(partial)
+    for name in names:
+        write_through(partial / name)
+    facts = facts.model_copy(update={"files": {name: file_facts(partial / name) for name in names}})
+    (partial / MARKER).write_text(facts.model_dump_json(indent=2, exclude_none=True) + "\n")
+    write_through(partial / MARKER)
+    write_through(partial)
+    replace_folder(partial, folder, MARKER)
 
 
 def build_of(folder: Path) -> tuple[int, int] | None:

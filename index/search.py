@@ -10,7 +10,7 @@ from index.bundle import check_encoder
 from index.documents import Document
 from index.embed import load_encoder
 from index.errors import CorpusError
-from index.store import load_index
+from index.load import load_index
 
 STARTER_BUNDLE = Path("bundles/polars")
 

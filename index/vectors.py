@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isqrt
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, Self, TypeVar
 
 import faiss
 import numpy as np
@@ -32,6 +32,7 @@ HNSW_BYTES = 4 << 30  # a graph is read here and there, so it is fast only while
 LINKS, LINK_EFFORT = 16, 100  # 32 links: half as much time again for the same recall
 IVFPQ_VECTORS = 4096  # fewer do not fill lists and codes
 TRAINED_PER_LIST = 64
+HNSW = {"M": LINKS, "efConstruction": LINK_EFFORT}
 EFFORTS = {
     "hnsw": [{"efSearch": number} for number in (64, 128, 256, 512, 1024)],
     "ivfpq": [{"nprobe": number, "candidates": 32 * number} for number in (8, 16, 32, 64, 128, 256)],
@@ -52,6 +53,30 @@ class VectorFacts(Settings):
 
 
 EXACT = VectorFacts(algorithm="exact", parameters={}, recall_at_10=1.0, queries=0)
+
+
+class VectorSearch(Protocol):
+    """N unit vectors of D dimensions that are searched, wherever they lie; Vectors says what each method does."""
+
+    facts: VectorFacts
+    count: int
+    dimension: int
+
+    def search(self, vector_D: np.ndarray, k: int) -> np.ndarray: ...
+    def cosines(self, vector_D: np.ndarray, rows: Sequence[int] | np.ndarray) -> np.ndarray: ...
+    def at(self, rows: Sequence[int] | np.ndarray) -> np.ndarray: ...
+
+
+class Tunable(Protocol):
+    """Vectors whose search takes an effort."""
+
+    facts: VectorFacts
+
+    def search(self, vector_D: np.ndarray, k: int) -> np.ndarray: ...
+    def under(self, changes: Mapping[str, object]) -> Self: ...
+
+
+TunableType = TypeVar("TunableType", bound=Tunable)
 
 
 @contextmanager
@@ -162,7 +187,7 @@ def hnsw(vectors_ND: np.ndarray) -> tuple[faiss.Index, dict[str, int]]:
     index.hnsw.efConstruction = LINK_EFFORT
     index.train(vectors_ND[:1])
     index.add(vectors_ND)
-    return index, {"M": LINKS, "efConstruction": LINK_EFFORT}
+    return index, dict(HNSW)
 
 
 def ivfpq(vectors_ND: np.ndarray) -> tuple[faiss.Index, dict[str, int]]:
@@ -190,7 +215,7 @@ def sample(vectors_ND: np.ndarray) -> np.ndarray:
     return turned / np.linalg.norm(turned, axis=1, keepdims=True)
 
 
-def efforts(vectors: Vectors, vectors_ND: np.ndarray, queries_QD: np.ndarray) -> Iterator[Vectors]:
+def efforts(vectors: TunableType, vectors_ND: np.ndarray, queries_QD: np.ndarray) -> Iterator[TunableType]:
     """The same vectors searched with more and more effort, each with the recall measured."""
     best_QK, _ = faiss.knn(queries_QD, vectors_ND, min(RECALL_AT, len(vectors_ND)), metric=faiss.METRIC_INNER_PRODUCT)
     for effort in EFFORTS[vectors.facts.algorithm]:
@@ -198,7 +223,7 @@ def efforts(vectors: Vectors, vectors_ND: np.ndarray, queries_QD: np.ndarray) ->
         yield vectors.under({"recall_at_10": round(recall(vectors, vectors_ND, queries_QD, best_QK), 4)})
 
 
-def recall(vectors: Vectors, vectors_ND: np.ndarray, queries_QD: np.ndarray, best_QK: np.ndarray) -> float:
+def recall(vectors: Tunable, vectors_ND: np.ndarray, queries_QD: np.ndarray, best_QK: np.ndarray) -> float:
     """The share of the K best that a search finds; a row as near as the last of them counts, so ties do not."""
     found = sum(
         int((vectors_ND[vectors.search(query, len(best))] @ query >= best[-1] - TIE).sum())

@@ -27,6 +27,7 @@ HOMES = {
     "markdown_it": {"index/sources/markdown.py"},
     "nbformat": {"index/sources/notebooks.py"},
     "faiss": {"index/vectors.py"},
+    "pymilvus": {"index/milvus/server.py"},
     "bm25s": {"index/lexical.py"},
     "sentence_transformers": {"index/encoders/reference.py"},
     "onnxruntime": {"index/encoders/quantised.py"},
@@ -45,7 +46,16 @@ SURFACES = {
     "training": set(),
     "service.lora_cpu": {"kernel_status", "register"},
 }
-HEAVY = ("torch", "transformers", "vllm", "sentence_transformers", "trl", "peft", "sklearn")  # a second or more each
+HEAVY = (
+    "torch",
+    "transformers",
+    "vllm",
+    "sentence_transformers",
+    "trl",
+    "peft",
+    "sklearn",
+    "pymilvus",
+)  # a second or more each
 
 
 def sources() -> list[Path]:

@@ -18,9 +18,10 @@ from index.bundle import base_facts, load_bundle, write_manifest
 from index.config import read_config
 from index.embed import Encoder, load_encoder
 from index.folder import make_folder, refuse_foreign, replace_folder
+from index.load import load_index
 from index.sources.config import PackageSource
 from index.sources.read import read_sources
-from index.store import Index, load_index, make_index
+from index.store import Index, make_index
 from starter import resolve_model
 from training.config import PROJECTIONS, SftConfig
 from training.errors import TaskError

@@ -12,7 +12,7 @@ from index.build import IndexConfig, changes, earlier_index
 from index.config import read_config
 from index.documents import Document
 from index.errors import BundleError, ConfigError, CorpusError
-from index.store import load_index
+from index.load import load_index
 from index.vectors import SAMPLE
 from tests.index.conftest import DIMENSION, encode
 

@@ -11,21 +11,22 @@ from index.documents import Document
 from index.errors import BundleError
 from index.facts import HASHED_BYTES, MARKER, SCHEMA, check_files, read_facts
 from index.folder import file_facts
-from index.store import FILES, Index, load_index, make_index
+from index.load import load_index
+from index.store import FILES, LocalIndex, make_index
 from tests.index.conftest import encode
 
 TEXTS = ["sort the rows", "group by time", "join two tables", "read a file"]
 
 
 @pytest.fixture(scope="module")
-def index() -> Index:
+def index() -> LocalIndex:
     """A small one, made once: these tests are about its files."""
     documents = [Document(f"p:{n}", text, "p==1", "MIT", "object", f"p.f{n}") for n, text in enumerate(TEXTS)]
     return make_index(documents, encode(TEXTS), "words")
 
 
 @pytest.fixture
-def folder(index: Index, tmp_path: Path) -> Path:
+def folder(index: LocalIndex, tmp_path: Path) -> Path:
     index.save(tmp_path / "index")
     return tmp_path / "index"
 
@@ -36,7 +37,7 @@ def rewrite(folder: Path, **changes: object) -> None:
     (folder / MARKER).write_text(json.dumps(facts))
 
 
-def test_it_says_what_the_index_is(folder: Path, index: Index) -> None:
+def test_it_says_what_the_index_is(folder: Path, index: LocalIndex) -> None:
     """Encoder, dimension, how vectors are searched, size and SHA-256 of each file."""
     facts = read_facts(folder)
     assert (facts.schema_version, facts.encoder, facts.dimension) == (SCHEMA, "words", 64)
@@ -151,9 +152,9 @@ def test_counts_that_only_index_json_states_are_named(folder: Path, name: str, m
         load_index(folder)
 
 
-def test_files_of_two_indexes_do_not_make_one(folder: Path, index: Index, tmp_path: Path) -> None:
+def test_files_of_two_indexes_do_not_make_one(folder: Path, index: LocalIndex, tmp_path: Path) -> None:
     """Although each is whole: their hashes are those of their own index.json."""
-    Index(index.documents[:3], index.vectors, index.lexical, index.words, "words").save(tmp_path / "other")
+    LocalIndex(index.documents[:3], index.vectors, index.lexical, index.words, "words").save(tmp_path / "other")
     for name in ("documents.jsonl", "documents.offsets.npy"):
         shutil.copy(tmp_path / "other" / name, folder)
     with pytest.raises(BundleError, match=r"documents\."):

@@ -8,7 +8,8 @@ import pytest
 
 from index.documents import Document
 from index.features import FEATURES, Vocabulary
-from index.store import Index, load_index
+from index.load import load_index
+from index.store import Index
 from tests.index.conftest import encode
 
 QUERIES = ("", "add all rows", "Table.total of a polars frame", "`concat`(left, right) in duckdb", "text_contains")

@@ -18,7 +18,8 @@ from index.documents import Document
 from index.errors import BundleError, ConfigError, CorpusError
 from index.facts import MARKER
 from index.folder import replace_folder
-from index.store import FILES, Index, load_index, make_index
+from index.load import load_index
+from index.store import FILES, Index, make_index
 from tests.index.conftest import encode
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,8 @@ from index.embed import load_encoder
 from index.errors import CalibrationError
 from index.features import Vocabulary
 from index.folder import replace_folder
-from index.store import Index, load_index
+from index.load import load_index
+from index.store import Index
 from training.gate.config import GateConfig, LabelSettings
 from training.gate.examples import make_examples
 from training.gate.queries import labelled_queries

@@ -30,8 +30,9 @@ from index.embed import Encoder, load_encoder
 from index.errors import CalibrationError
 from index.features import Vocabulary
 from index.folder import make_folder
+from index.load import load_index
 from index.scores import SHARES, figures_of, proportion, risk_coverage
-from index.store import Index, load_index
+from index.store import Index
 from machine.facts import hardware, versions
 from training.errors import TaskError
 from training.gate.calibrate import answer_figures, figures
