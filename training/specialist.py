@@ -115,7 +115,7 @@ def refuse_too_few(config: SftConfig, gate: GateConfig, tasks: Sequence[Task]) -
             f'package "{config.tasks.package}" gives tasks of "{methods}" methods to train on, and its gate needs '
             f"{METHODS_NEEDED}: choose a larger package, or add `docs` with doctests to `tasks` of a config"
         )
-    queries = labelled_queries(gate, config.names, gate.seed)
+    queries = labelled_queries(gate, config.names, config.rivals, gate.seed)
     others = sum(query.outcome == "far" for query in queries)
     needed = 3 * queries_needed(gate.risks["out_of_domain"], gate.delta)
     if others < needed:

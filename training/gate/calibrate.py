@@ -32,7 +32,7 @@ def main(path: Path) -> None:
     config = read_config(path, GateConfig)
     manifest = read_manifest(config.bundle)
     index = load_index(config.bundle / "index")
-    queries = labelled_queries(config, manifest.names, config.seed)
+    queries = labelled_queries(config, manifest.names, manifest.rivals, config.seed)
     vocabulary = Vocabulary(index, manifest.names, manifest.rivals)
     encoder = load_encoder(manifest.encoder)
     check_encoder(config.bundle / "index", index, encoder)
@@ -71,7 +71,8 @@ def domain_calibration(
             "risks": {e: a for e, a in settings.risks.items() if e != "loss"},
         }
     )
-    examples = make_examples(labelled_queries(domains, names, seed), index, Vocabulary(index, names, rivals), encode)
+    queries = labelled_queries(domains, names, rivals, seed)
+    examples = make_examples(queries, index, Vocabulary(index, names, rivals), encode)
     return calibrate(examples, GATE_FEATURES, risks=domains.risks, delta=domains.delta, seed=seed)
 
 

@@ -24,6 +24,7 @@ class QuerySet(Settings):
     draw: int | None = Field(default=None, ge=1, description="How many are drawn; all by default.")
     named: Share = Field(default=0.0, description="Share that names the library all the same.")
     stuffed: bool = Field(default=False, description="Whether the library's words are put around every query.")
+    rival: bool = Field(default=False, description="Whether every query asks about a rival of the library instead.")
 
     @model_validator(mode="after")
     def one_source(self) -> Self:

@@ -79,7 +79,7 @@ def main(path: Path) -> None:
     config = read_config(path, GateConfig)
     make_folder(config.output)
     gate = open_gate(config.bundle)
-    queries = labelled_queries(config, gate.manifest.names, config.seed)
+    queries = labelled_queries(config, gate.manifest.names, gate.manifest.rivals, config.seed)
     examples = gate.examples(queries)
     if set_hash(examples) != gate.calibration.set_hash:
         raise TaskError(

@@ -23,6 +23,7 @@ from training.errors import TaskError
 from training.evaluate.benchmarks.code import entry_points
 from training.evaluate.outcomes import FILE
 from training.gate.config import Executed, LabelSettings, QuerySet
+from training.gate.perturb import other_api
 from training.leak import clean_train
 from training.rows import how_to
 from training.tasks import Task, drafts, first_sentences, read_tasks
@@ -45,21 +46,23 @@ class Query:
     logprobs: Mapping[Route, Sequence[float]] = field(default_factory=dict, hash=False)
 
 
-def labelled_queries(settings: LabelSettings, names: Sequence[str], seed: int) -> list[Query]:
-    """All queries of a configuration; a text that two sources share keeps its first. `names`: the library's.
+def labelled_queries(settings: LabelSettings, names: Sequence[str], rivals: Sequence[str], seed: int) -> list[Query]:
+    """All queries of a configuration; a text that two sources share keeps its first. `names`, `rivals`: the library's.
 
     A problem that was executed stands in no set: what execution says of it and what its domain says would both count.
     """
     executed = [query for one in settings.executed for query in executed_queries(one)]
     asked = "\n".join(query.text for query in executed)
-    sources = (set_queries(one, names, seed, asked) for one in settings.sets)
+    sources = (set_queries(one, names, rivals, seed, asked) for one in settings.sets)
     found: dict[str, Query] = {}
     for query in chain(executed, chain.from_iterable(sources)):
         found.setdefault(query.text, query)
     return list(found.values())
 
 
-def set_queries(settings: QuerySet, names: Sequence[str], seed: int, executed: str = "") -> list[Query]:
+def set_queries(
+    settings: QuerySet, names: Sequence[str], rivals: Sequence[str], seed: int, executed: str = ""
+) -> list[Query]:
     """The queries of one set, drawn, some of them naming the library; raises TaskError when there are none.
 
     Left out is what the questions `executed` hold.
@@ -70,6 +73,8 @@ def set_queries(settings: QuerySet, names: Sequence[str], seed: int, executed: s
         raise TaskError(f'query set "{settings.name}" holds "0" queries: correct its source')
     if settings.draw is not None and settings.draw < len(queries):
         queries = draw.sample(queries, settings.draw)
+    if settings.rival:
+        return [replace(query, text=about_rival(query.text, settings, names, rivals, draw)) for query in queries]
     if settings.stuffed:
         return [replace(query, text=stuffed(query.text, names, draw), group=query.text) for query in queries]
     return [
@@ -78,6 +83,14 @@ def set_queries(settings: QuerySet, names: Sequence[str], seed: int, executed: s
         else query
         for query in queries
     ]
+
+
+def about_rival(text: str, settings: QuerySet, names: Sequence[str], rivals: Sequence[str], draw: random.Random) -> str:
+    """The same question about one of the rivals; raises TaskError where none is known."""
+    if not rivals:
+        raise TaskError(f'query set "{settings.name}" asks about rivals, and "rivals" is empty: name some, or drop it')
+    start = draw.randrange(0, len(rivals), len(names))  # so that polars, pl become pandas, pd or numpy, np
+    return other_api(names, [*rivals[start:], *rivals[:start]])(text, draw)
 
 
 def stuffed(text: str, names: Sequence[str], draw: random.Random) -> str:

@@ -27,15 +27,15 @@ def listed(tmp_path: Path, **changes: Any) -> QuerySet:
 
 def test_a_list_gives_its_lines_and_a_draw_is_the_same_every_time(tmp_path: Path) -> None:
     """Another seed draws others."""
-    whole = set_queries(listed(tmp_path), ["polars"], 0)
+    whole = set_queries(listed(tmp_path), ["polars"], [], 0)
     assert [query.text for query in whole[:2]] == ["How do I sort 0 things in SQL?", "How do I sort 1 things in SQL?"]
-    one, again, other = (set_queries(listed(tmp_path, draw=10), ["polars"], seed) for seed in (0, 0, 1))
+    one, again, other = (set_queries(listed(tmp_path, draw=10), ["polars"], [], seed) for seed in (0, 0, 1))
     assert one == again != other and len(one) == 10 and set(one) <= set(whole)
 
 
 def test_a_share_names_the_library_all_the_same_as_a_source_of_its_own(tmp_path: Path) -> None:
     """Naming it must not decide."""
-    queries = set_queries(listed(tmp_path, named=0.5), ["polars", "pl"], 0)
+    queries = set_queries(listed(tmp_path, named=0.5), ["polars", "pl"], [], 0)
     named = [query for query in queries if query.source == "sql, named"]
     assert 10 < len(named) < 30
     assert all(query.text.startswith("We use polars at work. How do I sort") for query in named)
@@ -43,7 +43,7 @@ def test_a_share_names_the_library_all_the_same_as_a_source_of_its_own(tmp_path:
 
 def test_a_stuffed_query_stays_with_its_own_text_in_a_split(tmp_path: Path) -> None:
     """The library's words around it, and the group that the bare text has."""
-    for query in set_queries(listed(tmp_path, stuffed=True), ["polars"], 0):
+    for query in set_queries(listed(tmp_path, stuffed=True), ["polars"], [], 0):
         assert "polars" in query.text.lower() and query.group in query.text and query.group.startswith("How do I sort")
 
 
@@ -53,7 +53,7 @@ def test_json_lines_are_read_plain_and_compressed(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", rows)
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress("\n".join(rows).encode()))
     plain, packed = (
-        set_queries(QuerySet(name="shell", outcome="far", lines=tmp_path / name, text="nl"), ["polars"], 0)
+        set_queries(QuerySet(name="shell", outcome="far", lines=tmp_path / name, text="nl"), ["polars"], [], 0)
         for name in ("a.jsonl", "b.jsonl.gz")
     )
     assert plain == packed == [Query(f"list files {n}", "far", "shell") for n in range(3)]
@@ -64,14 +64,14 @@ def test_a_line_without_a_question_is_refused_with_its_number(tmp_path: Path, li
     """What is left out in silence would change the promise."""
     path = write(tmp_path / "a.jsonl", ['{"nl": "list files"}', line])
     with pytest.raises(TaskError, match="line 2"):
-        set_queries(QuerySet(name="shell", outcome="far", lines=path, text="nl"), ["polars"], 0)
+        set_queries(QuerySet(name="shell", outcome="far", lines=path, text="nl"), ["polars"], [], 0)
 
 
 def test_a_missing_file_and_an_empty_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="does not exist"):
-        set_queries(QuerySet(name="a", outcome="far", list=tmp_path / "none.txt"), ["polars"], 0)
+        set_queries(QuerySet(name="a", outcome="far", list=tmp_path / "none.txt"), ["polars"], [], 0)
     with pytest.raises(TaskError, match='"a" holds "0" queries'):
-        set_queries(QuerySet(name="a", outcome="far", list=write(tmp_path / "empty.txt", ["", " "])), ["polars"], 0)
+        set_queries(QuerySet(name="a", outcome="far", list=write(tmp_path / "empty.txt", ["", " "])), ["polars"], [], 0)
 
 
 @pytest.mark.parametrize("given", [{}, {"list": "a.txt", "package": "json"}])
@@ -82,7 +82,7 @@ def test_a_set_has_exactly_one_source(given: dict[str, str]) -> None:
 
 def test_a_package_is_asked_about_in_several_forms() -> None:
     """Instructions with code, questions and stubs, as the library's own tasks are."""
-    texts = [q.text for q in set_queries(QuerySet(name="s", outcome="far", package="statistics"), ["polars"], 0)]
+    texts = [q.text for q in set_queries(QuerySet(name="s", outcome="far", package="statistics"), ["polars"], [], 0)]
     assert len(texts) > 10 and any("Complete this function" in text for text in texts)
     assert any(text.startswith("Using Statistics:") for text in texts)
 
@@ -92,7 +92,7 @@ def test_problems_that_routing_is_measured_on_are_left_out(tmp_path: Path) -> No
     text = 'Complete this function: def has_close_elements(numbers, threshold): """Check."""'
     assert asks_benchmark(text) and not asks_benchmark("def my_own_thing(): ...")
     path = write(tmp_path / "list.txt", [text, "How do I sort a list?"])
-    queries = set_queries(QuerySet(name="a", outcome="far", list=path), ["polars"], 0)
+    queries = set_queries(QuerySet(name="a", outcome="far", list=path), ["polars"], [], 0)
     assert [query.text for query in queries] == ["How do I sort a list?"]
 
 
@@ -100,7 +100,7 @@ def test_tasks_are_asked_in_three_forms_one_a_method_and_held_out_ones_never(tmp
     """Instructions, questions, and questions that do not name the library; a split keeps a method together."""
     held = [replace(task, split="held_out", reference=f"result = {n}") for n, task in enumerate(tasks[:5])]
     write_tasks(tmp_path / "tasks.jsonl", [*held, *tasks[5:]])
-    found = set_queries(QuerySet(name="own", outcome="in", tasks=tmp_path / "tasks.jsonl"), ["statistics"], 0)
+    found = set_queries(QuerySet(name="own", outcome="in", tasks=tmp_path / "tasks.jsonl"), ["statistics"], [], 0)
     assert {query.source for query in found} == {"own, instruction", "own, question", "own, nameless"}
     nameless = [query.text for query in found if query.source == "own, nameless"]
     assert all("tatistics" not in text.partition(":")[0] for text in nameless)
@@ -118,6 +118,16 @@ def outcomes(folder: Path, rows: list[tuple[bool | None, bool | None]]) -> Execu
     lines.append({**lines[0], "decoding": "T=0.8", "id": "sampled"})
     write(folder / "outcomes.jsonl", [json.dumps(line) for line in lines])
     return Executed(name="mbpp", run=folder, benchmark="mbpp")
+
+
+def test_the_same_questions_are_asked_about_rivals(tmp_path: Path) -> None:
+    """Every name becomes one of theirs, together with its short form; without rivals there is nothing to ask."""
+    lines = [f"How do I sort {n} rows in Polars with pl.col?" for n in range(20)]
+    settings = QuerySet(name="own", outcome="near", list=write(tmp_path / "own.txt", lines), rival=True)
+    queries = set_queries(settings, ["polars", "pl"], ["pandas", "pd", "numpy", "np"], 0)
+    assert {q.text.partition(" rows ")[2] for q in queries} == {"in pandas with pd.col?", "in numpy with np.col?"}
+    with pytest.raises(TaskError, match='query set "own" asks about rivals, and "rivals" is empty'):
+        set_queries(settings, ["polars"], [], 0)
 
 
 def test_executed_answers_fall_into_four_quadrants(tmp_path: Path) -> None:
@@ -167,7 +177,7 @@ def test_execution_rules_where_a_text_has_two_labels(tmp_path: Path) -> None:
     executed = outcomes(tmp_path, [(False, True)])
     path = write(tmp_path / "list.txt", ["Question 0?", "Question 0", "Question 1?"])
     sets = [QuerySet(name=name, outcome="far", list=path) for name in ("a", "b")]
-    queries = labelled_queries(LabelSettings(sets=sets, executed=[executed]), ["polars"], 0)
+    queries = labelled_queries(LabelSettings(sets=sets, executed=[executed]), ["polars"], [], 0)
     assert [(query.text, query.outcome, query.source) for query in queries] == [
         ("Question 0?", "rescue", "mbpp"), ("Question 1?", "far", "a"),
     ]  # fmt: skip
