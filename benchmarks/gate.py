@@ -1,6 +1,6 @@
 """How long the gate takes to decide, uncached and cached, at a steady rate of questions on one core.
 
-    .venv/bin/python -m benchmarks.gate [--rate 50] [--seconds 20] [--encoder starter ...]
+    .venv/bin/python -m benchmarks.gate [--rate 50] [--seconds 20]
 
 The service's own gate with the shipped bundles, in one process pinned to one core, no engine beside it. Questions
 arrive at random (Poisson); each is asked once, then all of them again, when they are remembered. Baseline: the encoder
@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.lora_cpu import ROOT, machine
 from index.bundle import Specialist
 from index.embed import Encoder
+from index.load import load_index
 from service.config import GateConfig
 from service.gate import Gate
 from service.loader import load_specialists
@@ -107,9 +108,9 @@ def main() -> None:
     given = parser.parse_args()
     core = sorted(os.sched_getaffinity(0))[0]
     os.sched_setaffinity(0, {core})
-    encoder, specialists = load_specialists(given.bundles, model="starter", encoder="starter")
+    encoder, specialists = load_specialists(given.bundles, model="starter")
     row = measure(encoder, specialists, given.rate, given.seconds)
-    sizes = {one.name: one.documents for one in specialists}
+    sizes = {one.name: len(load_index(one.folder / "index").documents) for one in specialists}
     facts = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "machine": machine(),
         "cores": 1, "documents": sizes,

@@ -78,6 +78,7 @@ class Specialist:
         self.name = manifest.name
         # The manifest holds every file's hash, so this stands for the whole bundle.
         self.fingerprint = hashlib.sha256(manifest.model_dump_json().encode()).hexdigest()
+        self.base_fingerprint = manifest.base_fingerprint
         self.context = manifest.context
         self.calibration = calibration
         self.adapter = folder / "adapter"

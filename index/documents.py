@@ -5,6 +5,7 @@ Where documents come from is written in index/sources/.
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["object", "example", "section", "notebook", "line", "row"]
@@ -30,10 +31,16 @@ class Document:
     @property
     def name(self) -> str:
         """Last part of a public path: the method name that decides the split; any other symbol whole."""
-        parts = self.symbol.split(".")
-        return parts[-1] if all(part.isidentifier() for part in parts) else self.symbol
+        return name_of(self.symbol)
 
     @property
     def hash(self) -> str:
         """SHA-256 of the text: documents of one text share one embedding."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@lru_cache(1 << 14)
+def name_of(symbol: str) -> str:
+    """See Document.name; kept, because every search asks for two dozen."""
+    parts = symbol.split(".")
+    return parts[-1] if all(part.isidentifier() for part in parts) else symbol

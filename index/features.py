@@ -9,6 +9,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 
 from index.store import Hit, Index
 from index.words import identifiers, words
@@ -52,7 +54,7 @@ class Vocabulary:
         scores = [hit.score for hit in dense] or [0.0]
         asked, used = words(query), identifiers(query)
         weight = max(self.weight(asked), 1e-9)
-        held = set().union(*(words(hit.document.text) for hit in dense[:4])) & asked
+        held = asked.intersection(chain.from_iterable(words_of(hit.document.text) for hit in dense[:4]))
         known = len(used & self._identifiers)
         return {
             "top": scores[0],
@@ -69,6 +71,12 @@ class Vocabulary:
             "length": math.log1p(len(query.split())),
             "code": sum(map(len, CODE.findall(query))) / max(len(query), 1),
         }
+
+
+@lru_cache(1 << 13)
+def words_of(text: str) -> frozenset[str]:
+    """The words of a document; the same few thousand are found again and again."""
+    return frozenset(words(text))
 
 
 def agreement(hits: Sequence[Hit]) -> float:

@@ -14,10 +14,12 @@ FUSION = 60  # theirs
 
 def best(scores_N: np.ndarray, k: int) -> list[int]:
     """Rows of the at most k highest scores above 0, highest first; equal ones in their order."""
-    first = max(len(scores_N) - k, 0)
-    last_of_k = np.partition(scores_N, first)[first]
-    rows = np.flatnonzero((scores_N >= last_of_k) & (scores_N > 0))
-    return rows[np.lexsort((rows, -scores_N[rows]))][:k].tolist()
+    rows = np.flatnonzero(scores_N > 0)  # few share a word: what follows sorts these alone
+    scores_n = scores_N[rows]
+    if len(rows) > k:
+        kept = scores_n >= np.partition(scores_n, len(rows) - k)[len(rows) - k]
+        rows, scores_n = rows[kept], scores_n[kept]
+    return rows[np.argsort(-scores_n, kind="stable")][:k].tolist()
 
 
 def fused(dense: Sequence[int], lexical: Sequence[int], k: int) -> list[int]:
@@ -26,7 +28,7 @@ def fused(dense: Sequence[int], lexical: Sequence[int], k: int) -> list[int]:
     for ranking in (dense, lexical):
         for rank, row in enumerate(ranking, 1):
             merit[row] += 1 / (FUSION + rank)
-    order = sorted(merit, key=lambda row: (-merit[row], row))
+    order = [row for _, row in sorted((-gained, row) for row, gained in merit.items())]
     firsts = {*dense[:1], *lexical[:1]}
     if k < len(firsts):
         return order[:k]

@@ -1,6 +1,7 @@
 """GET /v1/models: the routed model, the base and every specialist, with vLLM's `root` and `parent`.
 
-A specialist's `fingerprint` stands for its whole bundle, so that scores can name what they were measured on.
+A specialist's `fingerprint` stands for its whole bundle, the base's for its weights as the bundles were checked against
+them, so that scores can name what they were measured on.
 """
 
 from typing import Any
@@ -34,7 +35,8 @@ def cards(runtime: Runtime) -> list[dict[str, Any]]:
         card(runtime, name, s.folder.name, base) | {"fingerprint": s.fingerprint}
         for name, s in runtime.specialists.items()
     ]
-    return [card(runtime, AUTO, AUTO), card(runtime, base, runtime.config.model), *specialists]
+    checked = {"fingerprint": s.base_fingerprint for s in runtime.specialists.values()}
+    return [card(runtime, AUTO, AUTO), card(runtime, base, runtime.config.model) | checked, *specialists]
 
 
 @router.get("/v1/models")

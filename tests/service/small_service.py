@@ -86,6 +86,7 @@ class IndexedSpecialist:
     adapter: Path = Path("bundles/unused/adapter")
     calibration: Calibration = CALIBRATION
     fingerprint: str = "0" * 64
+    base_fingerprint: str = "1" * 64
 
     def retrieve(self, query: str, vector: np.ndarray) -> Found:
         hits = tuple(self.index.search_dense(vector, 2))

@@ -32,7 +32,7 @@ def test_models_lists_auto_base_and_specialists(client: TestClient) -> None:
     assert cards["polars"]["parent"] == "base"
     assert cards["base"]["parent"] is None
     assert cards["base"]["root"] == "starter"
-    assert len(cards["polars"]["fingerprint"]) == 64
+    assert cards["polars"]["fingerprint"] == "0" * 64 and cards["base"]["fingerprint"] == "1" * 64
     assert client.get("/v1/models/polars").json() == cards["polars"]
 
 

@@ -21,12 +21,13 @@ class Service:
         self._client = openai.OpenAI(base_url=f"{self._address}/v1", api_key="none", max_retries=0, timeout=TIMEOUT_S)
 
     def identity(self, model: str) -> Facts:
-        """All models of the service by name, with the content each was loaded from: any of them may be routed to."""
+        """The model by name with the content it was loaded from; of "auto" all of them, since any may be routed to."""
         try:
             cards = self._client.with_options(timeout=10).models.list().data
         except openai.OpenAIError as error:
             raise ServiceError(f'no service at "{self._address}" ({error}): start one with `make serve`') from error
-        return {"service": {card.id: (card.model_extra or {}).get("fingerprint") for card in cards}}
+        known = {card.id: (card.model_extra or {}).get("fingerprint") for card in cards}
+        return {"service": {model: known[model]} if model != "auto" and model in known else known}
 
     def start(self, model: str) -> None:
         """It runs already."""
