@@ -20,6 +20,7 @@ from transformers import AutoTokenizer
 from index.bundle import base_facts
 from index.calibrate import queries_needed
 from index.embed import load_encoder
+from index.encoders.config import STARTER_STATIC
 from index.folder import refuse_foreign
 from index.sources.package import public_objects
 from starter import resolve_model
@@ -46,7 +47,7 @@ def create(
     *,
     name: str | None = None,
     model: str = "starter",
-    encoder: str = "starter",
+    encoder: str = STARTER_STATIC.id,
     output: Path | None = None,
     steps: int | None = None,
     dry_run: bool = False,

@@ -59,6 +59,9 @@ class EncoderConfig(Settings):
         return STARTER_ID if self.model == "starter" else Path(self.model).name
 
 
+STARTER_STATIC = EncoderConfig(backend="static")  # what bundles are embedded by, unless a config says otherwise
+
+
 def spelled(model: str, backend: str, max_tokens: int | None) -> str:
     """MODEL[:BACKEND][:MAX_TOKENS]."""
     parts = [model, "" if backend == "torch" else backend, str(max_tokens or "")]

@@ -35,8 +35,10 @@ def cards(runtime: Runtime) -> list[dict[str, Any]]:
         card(runtime, name, s.folder.name, base) | {"fingerprint": s.fingerprint}
         for name, s in runtime.specialists.items()
     ]
-    checked = {"fingerprint": s.base_fingerprint for s in runtime.specialists.values()}
-    return [card(runtime, AUTO, AUTO), card(runtime, base, runtime.config.model) | checked, *specialists]
+    own = card(runtime, base, runtime.config.model)
+    if (any_one := next(iter(runtime.specialists.values()), None)) is not None:
+        own["fingerprint"] = any_one.base_fingerprint
+    return [card(runtime, AUTO, AUTO), own, *specialists]
 
 
 @router.get("/v1/models")
