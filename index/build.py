@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from index.config import Settings, read_config
 from index.documents import Document
 from index.embed import CachedEncoder, Encoder, EncoderConfig, load_encoder
-from index.encoders.config import STARTER_STATIC
+from index.encoders.config import STARTER_QUICK
 from index.errors import BundleError
 from index.facts import MARKER
 from index.folder import make_folder, refuse_foreign
@@ -44,7 +44,7 @@ class IndexConfig(Settings):
     """configs/index/*.yaml."""
 
     sources: tuple[AnySource, ...] = Field(min_length=1, description="What is read; `package: NAME` is one package.")
-    encoder: EncoderConfig = Field(default=STARTER_STATIC, description="What embeds the documents.")
+    encoder: EncoderConfig = Field(default=STARTER_QUICK, description="What embeds the documents.")
     algorithm: Algorithm = Field(
         default="auto", description="How vectors are searched; auto: as their number asks for."
     )

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from index.config import Settings, Share
-from index.encoders.config import STARTER_STATIC, EncoderConfig
+from index.encoders.config import STARTER_QUICK, EncoderConfig
 from index.sources.config import AnySource
 
 # What an adapter is put on: every linear layer of a block.
@@ -62,7 +62,7 @@ class SftConfig(Settings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$", description="Name of the specialist and of its bundle.")
     model: str = Field(default="starter", description='Base: "starter", a local folder, or a Hugging Face id.')
-    encoder: EncoderConfig = Field(default=STARTER_STATIC, description="What embeds the index and the questions.")
+    encoder: EncoderConfig = Field(default=STARTER_QUICK, description="What embeds the index and the questions.")
     run: Path = Field(description="Folder of the run: tasks, rows, steps, checkpoints.")
     bundle: Path = Field(description="Folder the finished bundle is written to.")
     context: bool = Field(default=True, description="Whether the service puts evidence into the prompt by default.")

@@ -20,7 +20,6 @@ from transformers import AutoTokenizer
 from index.bundle import base_facts
 from index.calibrate import queries_needed
 from index.embed import load_encoder
-from index.encoders.config import STARTER_STATIC
 from index.folder import refuse_foreign
 from index.sources.package import public_objects
 from starter import resolve_model
@@ -47,7 +46,7 @@ def create(
     *,
     name: str | None = None,
     model: str = "starter",
-    encoder: str = STARTER_STATIC.id,
+    encoder: str = "starter:onnx-int8:128",
     output: Path | None = None,
     steps: int | None = None,
     dry_run: bool = False,

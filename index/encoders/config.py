@@ -59,7 +59,8 @@ class EncoderConfig(Settings):
         return STARTER_ID if self.model == "starter" else Path(self.model).name
 
 
-STARTER_STATIC = EncoderConfig(backend="static")  # what bundles are embedded by, unless a config says otherwise
+# What indexes and bundles are embedded by, unless a config says otherwise.
+STARTER_QUICK = EncoderConfig(backend="onnx-int8", max_tokens=128)
 
 
 def spelled(model: str, backend: str, max_tokens: int | None) -> str:

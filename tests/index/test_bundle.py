@@ -108,6 +108,22 @@ def test_a_whole_bundle_loads_and_answers(bundle: Path, base: BaseFacts) -> None
     assert (specialist.name, specialist.context) == ("toy", True)
 
 
+def test_a_probe_of_other_dimensions_is_refused_and_one_that_fits_is_asked(bundle: Path, base: BaseFacts) -> None:
+    """A probe is fitted on the vectors of one encoder."""
+    for dimensions in (DIMENSION, 7):
+        probe = {"weights": [1.0] * dimensions, "intercept": 0.5}
+        logistic = {name: [*getattr(calibration(), name), 1.0] for name in ("mean", "scale", "coefficients")}
+        changed = calibration().model_dump() | logistic | {"features": ["top", "probe"], "probe": probe}
+        (bundle / "calibration.json").write_text(json.dumps(changed))
+        seal(bundle, base)
+        if dimensions == 7:
+            refused(bundle, base, 'has a probe of "7" dimensions, its index 64')
+            return
+        vector = encode(["Add all rows with sum"])[0]
+        found = load_bundle(bundle, base=base, encoder=WordEncoder()).retrieve("Add all rows", vector)  # type: ignore[arg-type]
+        assert found.features["probe"] == pytest.approx(0.5 + float(vector.sum()), abs=1e-5)
+
+
 def test_a_bundle_without_manifest_is_incomplete(bundle: Path, base: BaseFacts) -> None:
     """The manifest is written last: its absence means a build that was killed."""
     (bundle / "manifest.json").unlink()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from index.calibrate import Example, calibrate, promise, queries_needed, risk_threshold, thirds
+from index.calibrate import Example, calibrate, judged, promise, queries_needed, risk_threshold, thirds
 from index.calibration import Calibration, read_calibration
 from index.errors import BundleError, CalibrationError
 
@@ -233,3 +233,46 @@ def test_a_calibration_no_query_could_use_is_refused_in_one_line(tmp_path: Path,
     assert text.startswith(f'calibration "{path}" cannot be read (') and text.endswith(": calibrate the bundle again")
     assert message in text
     assert "\n" not in text and "pydantic" not in text
+
+
+def placed(n: int, shift: float, seed: int, dimensions: int = 40) -> list[Example]:
+    """Queries whose features say nothing; in one direction of their vectors `shift` tells them apart."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for example in examples(n, 0.0, seed=seed):
+        vector = rng.normal(size=dimensions)
+        vector[3] += shift if example.outcome == "in" else 0.0
+        found.append(replace(example, vector=vector / np.linalg.norm(vector)))
+    return found
+
+
+def test_the_probe_sees_what_retrieval_does_not() -> None:
+    """Half of the promised coverage without it is none; with it most queries for the specialist are accepted."""
+    rows = placed(400, 6.0, 0)
+    blind = calibrate(rows, ("top", "mean"), risks=RISKS, delta=0.05)
+    seeing = calibrate(rows, ("top", "mean", "probe"), risks=RISKS, delta=0.05)
+    assert blind.probe is None and seeing.probe is not None and len(seeing.probe.weights) == 40
+    assert int(np.argmax(np.abs(seeing.probe.weights))) == 3
+    assert blind.metrics["coverage"].value < 0.2 < 0.8 < seeing.metrics["coverage"].value
+    fresh = [e for e in placed(2000, 6.0, 1) if e.outcome == "far"]  # the promise may miss by a hair
+    assert np.mean([judged(seeing, e) >= seeing.threshold for e in fresh]) <= 0.07
+
+
+def test_a_probe_that_fits_noise_is_not_believed() -> None:
+    """Hundreds of weights separate a few dozen rows whatever they are; scores by other folds show that it is chance."""
+    noise = calibrate(placed(200, 0.0, 0, dimensions=300), ("top", "probe"), risks={}, delta=0.05)
+    assert abs(noise.metrics["auroc_domain"].value - 0.5) < 0.25
+    assert abs(noise.coefficients[noise.features.index("probe")]) < 1.0
+    assert noise.metrics["ece"].value < 0.2
+
+
+def test_the_probe_and_its_feature_belong_together() -> None:
+    """Either alone would fail on every query, or be left out in silence."""
+    rows = placed(100, 6.0, 0)
+    with pytest.raises(CalibrationError, match='feature "probe" needs a vector of each query'):
+        calibrate([replace(e, vector=None) for e in rows], ("top", "probe"), risks={}, delta=0.05)
+    whole = calibrate(rows, ("top", "probe"), risks={}, delta=0.05).model_dump()
+    with pytest.raises(ValueError, match='feature "probe" and key "probe" belong together'):
+        Calibration.model_validate(whole | {"probe": None})
+    with pytest.raises(ValueError, match="finite number"):
+        Calibration.model_validate(whole | {"probe": {"weights": [float("nan")], "intercept": 0.0}})
