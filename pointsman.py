@@ -177,8 +177,6 @@ def make_parser() -> Parser:
     command.add_argument("--model", default="starter", help="base to train on (default: %(default)s)")
     quick = "starter:onnx-int8:128"
     command.add_argument("--encoder", default=quick, help="encoder of its index (default: %(default)s)")
-        "--encoder", default="starter:onnx-int8:128", help="encoder of its index (default: %(default)s)"
-    )
     command.add_argument("--output", type=Path, help="folder of the bundle (default: bundles/NAME)")
     command.add_argument("--steps", type=positive, help="optimiser steps (default: as many as the rows ask for)")
     command.add_argument("--dry-run", action="store_true", help="tasks and rows alone, and how long training may take")

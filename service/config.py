@@ -24,7 +24,9 @@ class GateConfig(Settings):
 
     timeout_ms: float = Field(default=1000.0, gt=0, description="Time after which a decision is base, in ms.")
     cache_size: int = Field(default=4096, ge=0, description="Queries whose retrieval is remembered (count, LRU).")
-    max_batch: int = Field(default=32, ge=1, description="Queries embedded in one call of the encoder (count).")
+    max_batch: int = Field(
+        default=1, ge=1, description="Queries embedded in one call of the encoder (count); more pays with torch alone."
+    )
     threshold: float | None = Field(
         default=None, gt=0, lt=1, description="Replaces every bundle's calibrated threshold (probability)."
     )
