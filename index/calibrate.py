@@ -31,6 +31,7 @@ from index.probe import PROBE, Probe
 from index.scores import measured
 
 STRENGTHS = (0.03, 0.1, 0.3, 1, 3, 10, 30)
+FOLDS = 5
 PROBE_STRENGTH = 3  # from 1 to 30 the figures hardly differ: docs/log.md
 BETTER: Mapping[Outcome, bool] = {"rescue": True, "in": True, "loss": False, "near": False, "far": False}
 EXECUTED = ("rescue", "loss", "safe", "hard")
@@ -109,7 +110,7 @@ def thirds(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[
 
 def fit_logistic(rows: np.ndarray, labels: np.ndarray, seed: int) -> LogisticRegression:
     """A logistic regression of (n, d) rows, regularised as cross-validated log loss asks for."""
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
 
     def score(strength: float) -> float:
         model = LogisticRegression(C=strength, max_iter=1000)
@@ -132,13 +133,14 @@ def regression(
 
 
 def fit(examples: Sequence[Example], features: Sequence[str], seed: int) -> Calibration:
-    """A calibration without threshold or promise; raises CalibrationError when a side has fewer than 5 rows."""
+    """A calibration without threshold or promise; raises CalibrationError when a side has fewer than FOLDS groups."""
     rows = [e for e in examples if e.outcome in BETTER]
     truth = np.array([BETTER[e.outcome] for e in rows], bool)
-    if min(truth.sum(), (~truth).sum()) < 5:
+    ours, others = (len({e.unit for e in rows if BETTER[e.outcome] is side}) for side in (True, False))
+    if min(ours, others) < FOLDS:
         raise CalibrationError(
-            f'"{truth.sum()}" queries for the specialist and "{(~truth).sum()}" against it cannot be fitted: give 15 '
-            "of each or more"
+            f'"{ours}" queries for the specialist and "{others}" against it cannot be fitted: give {3 * FOLDS} '
+            "of each or more, on different methods"
         )
     labels = label_kinds(examples)
     probe, seen = fit_probe(rows, truth, seed) if PROBE in features else (None, [e.features for e in rows])
@@ -158,7 +160,7 @@ def fit_probe(rows: Sequence[Example], truth: np.ndarray, seed: int) -> tuple[Pr
     vectors_ND = np.array([e.vector for e in rows])
     if vectors_ND.ndim != 2:
         raise CalibrationError(f'feature "{PROBE}" needs a vector of each query: embed the queries')
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     model = LogisticRegression(C=PROBE_STRENGTH, max_iter=2000)
     units = [e.unit for e in rows]
     stacked = cross_val_predict(model, vectors_ND, truth, groups=units, cv=folds, method="decision_function")

@@ -5,6 +5,7 @@ POINTSMAN_LORA_CPU=stock vLLM stays as it is, to measure against. This module im
 every platform.
 """
 
+import multiprocessing
 import os
 from typing import Any
 
@@ -12,6 +13,7 @@ from machine.environment import lora_plugin_found
 
 __all__ = ["kernel_status", "register"]
 
+ENGINE_NICE = 5
 WRAPPER = "service.lora_cpu.punica.GroupedPunicaWrapper"
 
 
@@ -19,11 +21,23 @@ def register() -> None:
     """Have the CPU platform name our Punica wrapper; nothing on other platforms. May be called any number of times."""
     from vllm.platforms import current_platform
 
-    if not current_platform.is_cpu() or os.environ.get("POINTSMAN_LORA_CPU") == "stock":
+    if not current_platform.is_cpu():
+        return
+    yield_to_the_gate()
+    if os.environ.get("POINTSMAN_LORA_CPU") == "stock":
         return
     # The platform names its wrapper by a dotted path; answering with ours is the one hook there is. The alternative,
     # a platform plugin that subclasses CpuPlatform, would replace the whole platform to change this one answer.
     type(current_platform).get_punica_wrapper = classmethod(lambda cls: WRAPPER)
+
+
+def yield_to_the_gate() -> None:
+    """Lower the priority of an engine in a process of its own, so that what is quick is not kept waiting by it.
+
+    On a CPU it computes on every core; the gate and the event loop, in the parent, need milliseconds a request.
+    """
+    if multiprocessing.parent_process() is not None and os.getpriority(os.PRIO_PROCESS, 0) < ENGINE_NICE:
+        os.setpriority(os.PRIO_PROCESS, 0, ENGINE_NICE)
 
 
 def kernel_status() -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The wrapper as vLLM calls it, and vLLM's own beside it: what it replaces and why."""
 
+import multiprocessing
 import os
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ with warnings.catch_warnings():
     from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
     from vllm.platforms import current_platform
 
-    from service.lora_cpu import WRAPPER, kernel_status, register
+    from service.lora_cpu import ENGINE_NICE, WRAPPER, kernel_status, register
     from service.lora_cpu.punica import GroupedPunicaWrapper
 
 SLOT_IDS = [7, 9, None]  # adapter 7 in slot 0, adapter 9 in slot 1
@@ -137,3 +139,20 @@ def test_register_twice_names_our_wrapper() -> None:
     assert current_platform.get_punica_wrapper() == WRAPPER
     assert f"{GroupedPunicaWrapper.__module__}.{GroupedPunicaWrapper.__name__}" == WRAPPER
     assert kernel_status()["path"] in {"fused", "grouped"}
+
+
+def priority_after_registering() -> int:
+    """Run in a process of its own, as vLLM's engine is."""
+    register()
+    register()
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+@pytest.mark.skipif(not current_platform.is_cpu(), reason="the plugin is for CPU")
+def test_an_engine_in_its_own_process_yields_to_the_gate() -> None:
+    """Once, however often vLLM registers; a process that is nobody's child keeps its priority."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(priority_after_registering).result(120) == max(before, ENGINE_NICE)
+    register()
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
