@@ -188,6 +188,15 @@ def check_encoder(folder: Path, index: Index, encoder: Encoder) -> None:
         )
 
 
+def check_probe(folder: Path, calibration: Calibration, index: Index) -> None:
+    """Refuse a probe that was fitted on other vectors than the index has."""
+    if calibration.probe and len(calibration.probe.weights) != index.dimension:
+        raise BundleError(
+            f'calibration of bundle "{folder}" has a probe of "{len(calibration.probe.weights)}" dimensions, its index '
+            f"{index.dimension}: calibrate it again"
+        )
+
+
 def load_bundle(folder: Path, *, base: BaseFacts, encoder: Encoder) -> Specialist:
     """Verify and load a bundle; raises BundleError with the file and the cure."""
     manifest = read_manifest(folder)
@@ -200,9 +209,10 @@ def load_bundle(folder: Path, *, base: BaseFacts, encoder: Encoder) -> Specialis
         )
     index, calibration = load_index(folder / "index"), read_calibration(folder / "calibration.json")
     check_encoder(folder / "index", index, encoder)
-    if calibration.probe and len(calibration.probe.weights) != index.dimension:
+    check_probe(folder, calibration, index)
+    if manifest.dimension != index.dimension:
         raise BundleError(
-            f'calibration of bundle "{folder}" has a probe of "{len(calibration.probe.weights)}" dimensions, its index '
-            f"{index.dimension}: calibrate it again"
+            f'manifest of bundle "{folder}" states "{manifest.dimension}" dimensions, its index has {index.dimension}: '
+            "build the bundle again"
         )
     return Specialist(folder, manifest, index, calibration)

@@ -32,6 +32,7 @@ from index.scores import measured
 
 STRENGTHS = (0.03, 0.1, 0.3, 1, 3, 10, 30)
 FOLDS = 5
+HIGHEST = 1 - 1e-6  # a threshold is less than 1
 PROBE_STRENGTH = 3  # from 1 to 30 the figures hardly differ: docs/log.md
 BETTER: Mapping[Outcome, bool] = {"rescue": True, "in": True, "loss": False, "near": False, "far": False}
 EXECUTED = ("rescue", "loss", "safe", "hard")
@@ -92,7 +93,12 @@ def risk_threshold(scores: np.ndarray, alpha: float, delta: float, event: str = 
             f"delta {delta:.3g}: it takes {needed} there, {3 * needed} in all"
         )
     kth = np.sort(scores)[::-1][allowed[-1] - 1]
-    return float(np.clip(np.nextafter(kth, 1.0), 1e-6, 1 - 1e-6))
+    if kth >= HIGHEST:
+        raise CalibrationError(
+            f'"{(scores >= HIGHEST).sum()}" of {n} labelled {event} have a score of {HIGHEST} or more, so no threshold '
+            f"promises a rate of {alpha:g}: correct their labels, or give features that tell them apart"
+        )
+    return float(np.clip(np.nextafter(kth, 1.0), 1 - HIGHEST, HIGHEST))
 
 
 def thirds(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example], list[Example]]:
@@ -213,6 +219,6 @@ def calibrate(
 
 
 def set_hash(examples: Sequence[Example]) -> str:
-    """SHA-256 of the labelled queries, in an order of their own."""
-    lines = sorted(json.dumps([e.query, e.outcome]) for e in examples)
+    """SHA-256 of the labelled queries with all that splits them, in an order of their own."""
+    lines = sorted(json.dumps([e.query, e.outcome, e.source, e.unit]) for e in examples)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from index.bundle import SEARCH_DEPTH, check_encoder, read_manifest
+from index.bundle import SEARCH_DEPTH, check_encoder, check_files, check_probe, read_manifest
 from index.calibration import Calibration, read_calibration
 from index.embed import load_encoder
 from index.errors import CorpusError
@@ -25,8 +25,10 @@ def main(query: str, bundle: Path) -> None:
     """Print the features with their weight in the decision, the neighbours, and the decision."""
     if not query.strip():
         raise CorpusError(f'the query "{query}" is empty: ask for something')
-    manifest, calibration = read_manifest(bundle), read_calibration(bundle / "calibration.json")
-    index = load_index(bundle / "index")
+    manifest = read_manifest(bundle)
+    check_files(bundle, manifest)
+    calibration, index = read_calibration(bundle / "calibration.json"), load_index(bundle / "index")
+    check_probe(bundle, calibration, index)
     query = query[:QUERY_CHARACTERS]
     encoder = load_encoder(manifest.encoder)
     check_encoder(bundle / "index", index, encoder)

@@ -17,6 +17,7 @@ from index.words import identifiers, words
 
 CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 NEIGHBOURS = 8
+MOST_LEXICAL = 2.0  # labelled queries have less; beyond it one feature would decide alone
 FEATURES = (
     "top", "mean", "margin", "agreement", "coverage", "lexical", "overlap", "known", "foreign", "mentions", "elsewhere",
     "length", "code",
@@ -45,10 +46,10 @@ class Vocabulary:
 
         top: best cosine; mean: of the four best; margin: best minus last of NEIGHBOURS; agreement: the largest share of
         the NEIGHBOURS that document one class or module; coverage: share of the query's weighted words that the four
-        best documents hold; lexical: best BM25 score by weight asked for; overlap: share of the NEIGHBOURS by cosine
-        that are among those by BM25; known, foreign: identifiers in the query that the index has, and has not, as
-        log(1 + count); mentions: 1 when the query names the library; elsewhere: 1 when it names a rival and not the
-        library; length: log of its words; code: share of its characters in code marks.
+        best documents hold; lexical: best BM25 score by weight asked for, at most MOST_LEXICAL; overlap: share of the
+        NEIGHBOURS by cosine that are among those by BM25; known, foreign: identifiers in the query that the index has,
+        and has not, as log(1 + count); mentions: 1 when the query names the library; elsewhere: 1 when it names a rival
+        and not the library; length: log of its words; code: share of its characters in code marks.
         """
         dense = sorted(hits, key=lambda hit: -hit.score)[:NEIGHBOURS]
         scores = [hit.score for hit in dense] or [0.0]
@@ -62,7 +63,8 @@ class Vocabulary:
             "margin": scores[0] - scores[-1],
             "agreement": agreement(dense),
             "coverage": self.weight(held) / weight,
-            "lexical": max((hit.lexical for hit in hits), default=0.0) / weight,
+            # A lone digit has a BM25 score and is no word: no share of nothing.
+            "lexical": min(max((hit.lexical for hit in hits), default=0.0) / weight, MOST_LEXICAL) if asked else 0.0,
             "overlap": overlap(dense, hits),
             "known": math.log1p(known),
             "foreign": math.log1p(len(used) - known),

@@ -19,7 +19,8 @@ def text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    return "\n".join(str(part["text"]) for part in parts if isinstance(part, Mapping) and "text" in part)
+    written = [part for part in parts if isinstance(part, Mapping) and part.get("type", "text") == "text"]
+    return "\n".join(part["text"] for part in written if isinstance(part.get("text"), str))
 
 
 def gate_query(messages: Sequence[Message]) -> str:

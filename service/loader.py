@@ -21,7 +21,7 @@ def load_specialists(
     """
     # A wrong path is said at once, not after the encoder and the model have been fetched.
     stated = {folder: read_manifest(folder).encoder for folder in folders}
-    if len(set(stated.values())) > 1:
+    if encoder is None and len(set(stated.values())) > 1:
         told = ", ".join(f'"{folder}" by "{name}"' for folder, name in stated.items())
         raise BundleError(f"the bundles were embedded by several encoders ({told}): build them again with one")
     base = base_facts(resolve_model(model))

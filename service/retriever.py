@@ -4,7 +4,7 @@ Queries that arrive while the worker thread is busy form the next batch, so batc
 A query that cannot be embedded costs no other query, an index that fails costs no other specialist: it is missing from
 the findings, which are then not remembered.
 
-Not covered: a memory shared by several processes.
+Not covered: an index that hangs, which all wait for until the gate's time-out; a memory shared by several processes.
 """
 
 import asyncio

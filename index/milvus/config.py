@@ -20,7 +20,9 @@ class MilvusConfig(Settings):
         description="Name of this index there, its own; each build makes a collection NAME_<folder>_<build>.",
     )
     token_env: str | None = Field(
-        default=None, min_length=1, description="Environment variable with the token, or user:password; read at use."
+        default=None,
+        pattern=r"^(POINTSMAN|MILVUS)_\w+$",  # a bundle states it: it may not ask for any secret of its reader
+        description="Environment variable with the token, or user:password, MILVUS_... or POINTSMAN_...; read at use.",
     )
     timeout_s: float = Field(default=5.0, gt=0, description="Longest wait for one call of a query or a start (s).")
 

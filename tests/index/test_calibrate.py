@@ -276,3 +276,9 @@ def test_the_probe_and_its_feature_belong_together() -> None:
         Calibration.model_validate(whole | {"probe": None})
     with pytest.raises(ValueError, match="finite number"):
         Calibration.model_validate(whole | {"probe": {"weights": [float("nan")], "intercept": 0.0}})
+
+
+def test_scores_that_no_threshold_tells_apart_are_refused() -> None:
+    """A threshold is below 1, and a promise that all of these break would be none."""
+    with pytest.raises(CalibrationError, match=r'"1000" of 1000 labelled queries have a score of 0\.999999 or more'):
+        risk_threshold(np.full(1000, 1 - 1e-7), 0.02, 0.05)

@@ -9,7 +9,7 @@ import pytest
 from index.documents import Document
 from index.features import FEATURES, Vocabulary
 from index.load import load_index
-from index.store import Index
+from index.store import Hit, Index
 from tests.index.conftest import encode
 
 QUERIES = ("", "add all rows", "Table.total of a polars frame", "`concat`(left, right) in duckdb", "text_contains")
@@ -51,6 +51,15 @@ def test_a_query_that_names_only_a_rival_says_so(index: Index) -> None:
 def test_an_empty_query_has_features(index: Index) -> None:
     """Nothing to divide by is no error in the gate."""
     assert features(index, "")["coverage"] == 0
+
+
+@pytest.mark.parametrize("query", ["1", "= 1 + 2", "3 つの果物", "Сколько будет 1 2 3?", "a 1"])
+def test_a_query_without_words_proves_nothing(index: Index, query: str) -> None:
+    """A digit that the index holds has a BM25 score; divided by no weight at all it would decide alone."""
+    found = index.search(query, encode(["add all rows"])[0], 8)
+    scored = [Hit(hit.document, hit.score, lexical=5.0) for hit in found]
+    assert Vocabulary(index, ["toytable"]).features(query, scored)["lexical"] == 0.0
+    assert Vocabulary(index, ["toytable"]).features("add 1", scored)["lexical"] <= 2.0
 
 
 class Unread(Sequence[Document]):

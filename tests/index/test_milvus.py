@@ -83,15 +83,15 @@ def test_the_folder_states_where_the_index_is_and_no_secret(
     index: LocalIndex, config: MilvusConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """index.json and the words; the token stays in its variable."""
-    monkeypatch.setenv("TOY_TOKEN", "root:secret")
-    config = config.model_copy(update={"token_env": "TOY_TOKEN"})
+    monkeypatch.setenv("MILVUS_TOY_TOKEN", "root:secret")
+    config = config.model_copy(update={"token_env": "MILVUS_TOY_TOKEN"})
     save_in_milvus(index, tmp_path / "out", Server(config), config)
     facts = read_facts(tmp_path / "out")
     assert facts.milvus and facts.milvus.build.startswith(prefix(config, tmp_path / "out"))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {*FILES, MARKER} == {*facts.files, MARKER}
     assert "secret" not in (tmp_path / "out" / MARKER).read_text()
-    monkeypatch.delenv("TOY_TOKEN")
-    with pytest.raises(BundleError, match=r'variable "TOY_TOKEN" .* is not set: set it'):
+    monkeypatch.delenv("MILVUS_TOY_TOKEN")
+    with pytest.raises(BundleError, match=r'variable "MILVUS_TOY_TOKEN" .* is not set: set it'):
         load_index(tmp_path / "out")
 
 

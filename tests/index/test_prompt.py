@@ -1,5 +1,5 @@
 from index.documents import Document
-from index.prompt import EVIDENCE_CHARACTERS, QUERY_CHARACTERS, choose_evidence, gate_query, with_evidence
+from index.prompt import EVIDENCE_CHARACTERS, QUERY_CHARACTERS, choose_evidence, gate_query, text_of, with_evidence
 from index.store import Hit
 
 
@@ -78,3 +78,9 @@ def test_twins_are_shown_once() -> None:
         for s, k in (("p.E.f", "object"), ("p.S.f", "object"), ("p.E.f", "example"), ("p.E.g", "object"))
     ]
     assert [hit.document.symbol for hit in choose_evidence(hits)] == ["p.E.f", "p.E.f", "p.E.g"]
+
+
+def test_only_text_in_a_text_part_is_asked() -> None:
+    """Numbers, nothing, other objects and refusals say nothing to the gate."""
+    parts = [{"type": "text", "text": value} for value in (3, None, {"a": 1}, "sort rows")]
+    assert text_of([*parts, {"type": "refusal", "text": "no"}, "loose"]) == "sort rows"

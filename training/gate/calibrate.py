@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from index.answers import calibrate_answers
-from index.bundle import Manifest, check_encoder, read_manifest, write_manifest
+from index.bundle import Manifest, check_encoder, check_files, read_manifest, write_manifest
 from index.calibrate import EXECUTED, Example, calibrate
 from index.calibration import GATE_FEATURES, AnswerCalibration, Calibration, Measured, Route
 from index.config import read_config
@@ -31,6 +31,7 @@ def main(path: Path) -> None:
     """Calibrate the bundle that a config names."""
     config = read_config(path, GateConfig)
     manifest = read_manifest(config.bundle)
+    check_files(config.bundle, manifest)
     index = load_index(config.bundle / "index")
     queries = labelled_queries(config, manifest.names, manifest.rivals, config.seed)
     vocabulary = Vocabulary(index, manifest.names, manifest.rivals)

@@ -1,7 +1,7 @@
 """Settings of `pointsman gate calibrate` and `pointsman gate evaluate`, read from configs/gate/."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -50,7 +50,7 @@ class LabelSettings(Settings):
 
     sets: list[QuerySet] = Field(min_length=2, description="Queries whose domain is known.")
     executed: list[Executed] = Field(default=[], description="Queries whose two answers were executed.")
-    risks: dict[Event, float] = Field(
+    risks: dict[Event, Annotated[float, Field(gt=0, lt=1)]] = Field(
         default={"out_of_domain": 0.02, "near_miss": 0.05}, description="Bound on the rate of each bad event."
     )
     delta: float = Field(default=0.05, gt=0, lt=1, description="Chance that not all of these bounds hold.")

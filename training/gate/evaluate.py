@@ -22,7 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from index.bundle import Manifest, check_encoder, read_manifest
+from index.bundle import Manifest, check_encoder, check_files, read_manifest
 from index.calibrate import POPULATION, Example, fit, judged, promise, set_hash, thirds
 from index.calibration import GATE_FEATURES, Calibration, Measured, read_calibration
 from index.config import read_config
@@ -46,6 +46,7 @@ from training.gate.values import second_stage, values
 
 VERSIONS = ("pointsman", "torch", "sentence-transformers", "faiss-cpu", "bm25s", "scikit-learn", "scipy", "numpy")
 PERTURBED = 400
+UNKNOWN = "tablefoo"  # on no list of rivals
 # Of a table that goes to a file or a pipe.
 FILE_WIDTH = 150
 
@@ -67,7 +68,9 @@ class Gate:
 
 def open_gate(bundle: Path) -> Gate:
     """Read a bundle's gate, not its adapter."""
-    manifest, index = read_manifest(bundle), load_index(bundle / "index")
+    manifest = read_manifest(bundle)
+    check_files(bundle, manifest)
+    index = load_index(bundle / "index")
     vocabulary = Vocabulary(index, manifest.names, manifest.rivals)
     encoder = load_encoder(manifest.encoder)
     check_encoder(bundle / "index", index, encoder)
@@ -146,6 +149,11 @@ def changes(gate: Gate, queries: Sequence[Query], held: Sequence[Example], seed:
         exchange = other_api(gate.manifest.names, gate.manifest.rivals)
         turned = gate.examples(reworded(mine, [exchange(query.text, draw) for query in mine]))
         found["accepted, asked about a rival"] = proportion(np.array([accepted(gate, e) for e in turned])).model_dump()
+    if mine:
+        exchange = other_api(gate.manifest.names, [UNKNOWN] * len(gate.manifest.names))
+        turned = gate.examples(reworded(mine, [exchange(query.text, draw) for query in mine]))
+        unknown = np.array([accepted(gate, e) for e in turned])
+        found["accepted, asked about a library nobody knows"] = proportion(unknown).model_dump()
     return found
 
 

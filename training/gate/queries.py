@@ -10,6 +10,7 @@ import json
 import math
 import random
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -78,7 +79,12 @@ def set_queries(
     if settings.stuffed:
         return [replace(query, text=stuffed(query.text, names, draw), group=query.text) for query in queries]
     return [
-        replace(query, text=f"We use {names[0]} at work. {query.text}", source=f"{query.source}, named")
+        replace(
+            query,
+            text=f"We use {names[0]} at work. {query.text}",
+            source=f"{query.source}, named",
+            group=query.group or query.text,
+        )
         if draw.random() < settings.named
         else query
         for query in queries
@@ -116,10 +122,10 @@ def read(settings: QuerySet, seed: int) -> Iterator[Query]:
         texts = package_queries(settings.package, seed)
         yield from (Query(text, settings.outcome, settings.name) for text in texts)
     elif settings.list:
-        lines = existing(settings.list).read_text("utf-8").splitlines()
+        lines = text_lines(settings.list)
         yield from (Query(line, settings.outcome, settings.name) for line in lines if line.strip())
     elif settings.lines:
-        texts = json_lines(existing(settings.lines), settings.text)
+        texts = json_lines(settings.lines, settings.text)
         yield from (Query(text, settings.outcome, settings.name) for text in texts)
 
 
@@ -130,17 +136,25 @@ def existing(path: Path) -> Path:
     return path
 
 
+def text_lines(path: Path) -> list[str]:
+    """The lines of a file, plain or .gz; raises TaskError where it is not UTF-8 text, or cannot be unpacked."""
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(existing(path), "rt", encoding="utf-8") as file:
+            return file.read().splitlines()
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise TaskError(f'file of queries "{path}" cannot be read ({error}): save it as UTF-8 text') from error
+
+
 def json_lines(path: Path, key: str) -> Iterator[str]:
     """The texts under a key; raises TaskError naming file and line."""
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                text = json.loads(line)[key]
-            except (ValueError, TypeError, KeyError) as error:
-                raise TaskError(f'"{path}" line {number} has no text under "{key}" ({error}): correct it') from error
-            if not isinstance(text, str) or not text.strip():
-                raise TaskError(f'"{path}" line {number} has "{text}" under "{key}", no question: correct it')
-            yield text
+    for number, line in enumerate(text_lines(path), 1):
+        try:
+            text = json.loads(line)[key]
+        except (ValueError, TypeError, KeyError) as error:
+            raise TaskError(f'"{path}" line {number} has no text under "{key}" ({error}): correct it') from error
+        if not isinstance(text, str) or not text.strip():
+            raise TaskError(f'"{path}" line {number} has "{text}" under "{key}", no question: correct it')
+        yield text
 
 
 def task_queries(path: Path, settings: QuerySet, seed: int) -> Iterator[Query]:
@@ -186,10 +200,10 @@ def asks_benchmark(query: str) -> bool:
 
 def executed_queries(settings: Executed) -> Iterable[Query]:
     """The questions of an evaluation by who passed them; left out where a verdict is unknown."""
-    path = existing(settings.run / FILE)
+    path = settings.run / FILE
     found = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        row = json.loads(line)
+    for number, line in enumerate(text_lines(path), 1):
+        row = outcome_row(line, f'"{path}" line {number}')
         if row["benchmark"] != settings.benchmark or row["decoding"] != "greedy":
             continue
         for label in (settings.base, settings.specialist):
@@ -203,6 +217,15 @@ def executed_queries(settings: Executed) -> Iterable[Query]:
     if not found:
         raise TaskError(f'"{path}" holds no greedy answers to "{settings.benchmark}": correct the name')
     return found
+
+
+def outcome_row(line: str, place: str) -> dict[str, Any]:
+    """One line of outcomes.jsonl; raises TaskError where a key of it is missing."""
+    try:
+        row = json.loads(line)
+        return {**row, **{key: row[key] for key in ("benchmark", "decoding", "passed", "question", "cluster", "id")}}
+    except (ValueError, TypeError, KeyError) as error:
+        raise TaskError(f"{place} is no outcome ({error}): evaluate again") from error
 
 
 def kept_logprobs(row: Mapping[str, Any], settings: Executed, place: str) -> dict[Route, Sequence[float]]:

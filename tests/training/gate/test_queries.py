@@ -181,3 +181,27 @@ def test_execution_rules_where_a_text_has_two_labels(tmp_path: Path) -> None:
     assert [(query.text, query.outcome, query.source) for query in queries] == [
         ("Question 0?", "rescue", "mbpp"), ("Question 1?", "far", "a"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["list.txt", "lines.jsonl", "lines.jsonl.gz"])
+def test_a_file_that_is_no_text_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    """Latin-1, and a .gz that is none."""
+    (tmp_path / name).write_bytes('{"text": "Wie sortiere ich fünf Zeilen?"}'.encode("latin-1"))
+    given = {"list": tmp_path / name} if name == "list.txt" else {"lines": tmp_path / name}
+    with pytest.raises(TaskError, match=rf'file of queries ".*{name}" cannot be read .*: save it as UTF-8 text'):
+        set_queries(QuerySet(name="a", outcome="far", **given), ["polars"], [], 0)
+
+
+def test_an_outcome_that_lacks_a_key_is_refused_with_its_place(tmp_path: Path) -> None:
+    executed = outcomes(tmp_path, [(True, True)])
+    write(tmp_path / "outcomes.jsonl", ['{"benchmark": "mbpp"}'])
+    with pytest.raises(TaskError, match=r'outcomes.jsonl" line 1 is no outcome .*decoding'):
+        executed_queries(executed)
+
+
+@pytest.mark.parametrize("alpha", [0, 1, -1])
+def test_a_risk_of_nothing_or_everything_is_refused(tmp_path: Path, alpha: float) -> None:
+    """Nobody can promise the one, and the other promises nothing."""
+    sets = [{"name": name, "outcome": "far", "list": tmp_path / "list.txt"} for name in ("a", "b")]
+    with pytest.raises(ValidationError, match=r"risks.out_of_domain"):
+        LabelSettings.model_validate({"sets": sets, "risks": {"out_of_domain": alpha}})
