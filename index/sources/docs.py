@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from index.documents import Document
 from index.errors import CorpusError
-from index.sources.checkout import Origin, origin_of
+from index.sources.checkout import Origin
 from index.sources.config import DocsSource
-from index.sources.files import File, list_files, read_text, root_of
-from index.sources.left_out import LeftOut
+from index.sources.files import File, read_text
 from index.sources.markdown import markdown_blocks
 from index.sources.restructured import rendered, restructured_blocks
 from index.sources.sections import Chunk, chunks, section_documents
+from index.sources.texts import text_documents
 
 MARKDOWN = (".md", ".markdown")
 RESTRUCTURED = (".rst",)
@@ -23,21 +23,7 @@ def docs_documents(source: DocsSource) -> list[Document]:
     Raises CorpusError when there are none, when none holds text, and, unless `skip_unreadable`, for one that cannot be
     read.
     """
-    left = LeftOut(source.label)
-    files = list_files(source, MARKDOWN + RESTRUCTURED, left)
-    origin = origin_of(source, root_of(source))
-    documents: list[Document] = []
-    for file in files:
-        try:
-            documents += file_documents(file, source, origin)
-        except CorpusError as error:
-            if not source.skip_unreadable:
-                raise
-            left.add("files that cannot be read", f'"{file.path}" ({error})')
-    left.tell()
-    if not documents:
-        raise CorpusError(f"{source.label} holds no text below its headings: name another folder")
-    return documents
+    return text_documents(source, MARKDOWN + RESTRUCTURED, file_documents, "text below its headings")
 
 
 def file_documents(file: File, source: DocsSource, origin: Origin) -> list[Document]:

@@ -14,12 +14,12 @@ from nbformat.reader import reads
 from index.documents import Document
 from index.errors import CorpusError
 from index.sources.cell_lines import cell_lines
-from index.sources.checkout import Origin, origin_of
+from index.sources.checkout import Origin
 from index.sources.config import NotebooksSource
-from index.sources.files import FOREIGN_FOLDERS, MIB, File, list_files, read_text, root_of
-from index.sources.left_out import LeftOut
+from index.sources.files import MIB, File, read_text
 from index.sources.markdown import markdown_blocks
 from index.sources.sections import Block, chunks, section_documents
+from index.sources.texts import text_documents
 
 NOTEBOOK_BYTES = 64 * MIB  # outputs hold pictures
 
@@ -30,21 +30,7 @@ def notebook_documents(source: NotebooksSource) -> list[Document]:
     Raises CorpusError when there are none, when none holds a cell with text, and, unless `skip_unreadable`, for one
     that cannot be read.
     """
-    left = LeftOut(source.label)
-    files = list_files(source, (".ipynb",), left, FOREIGN_FOLDERS)
-    origin = origin_of(source, root_of(source))
-    documents: list[Document] = []
-    for file in files:
-        try:
-            documents += file_documents(file, source, origin)
-        except CorpusError as error:
-            if not source.skip_unreadable:
-                raise
-            left.add("files that cannot be read", f'"{file.path}" ({error})')
-    left.tell()
-    if not documents:
-        raise CorpusError(f"{source.label} holds no notebook with text or code: name another folder")
-    return documents
+    return text_documents(source, (".ipynb",), file_documents, "notebook with text or code")
 
 
 def file_documents(file: File, source: NotebooksSource, origin: Origin) -> list[Document]:
