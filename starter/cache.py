@@ -18,7 +18,7 @@ import importlib.metadata
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +36,38 @@ MISSING = "not built yet"
 def ensure(asset: Asset) -> Path:
     """The verified folder of an asset, built first where it is missing or broken."""
     folder = home() / "models" / asset.folder_name
-    if fault(asset, folder) is None:
+
+    def make(console: Console) -> None:
+        need_space(asset, folder.parent)
+        _build(asset, folder, console)
+
+    return built(folder, asset.model_id, models_folder, lambda: fault(asset, folder), make)
+
+
+def built(
+    folder: Path,
+    what: str,
+    open_parent: Callable[[], Path],
+    fault: Callable[[], str | None],
+    make: Callable[[Console], None],
+) -> Path:
+    """The folder, made first where `fault` finds something; one process makes it, the others wait for `what`.
+
+    `open_parent` makes the folder above it, which nobody needs who finds a whole one.
+    """
+    if fault() is None:
         return folder
-    models = models_folder()
-    console = Console(stderr=True)
-    with lock(models, asset.folder_name, asset.model_id, console):
-        found = fault(asset, folder)  # another process may have built it while this one waited
+    parent, console = open_parent(), Console(stderr=True)
+    with lock(parent, folder.name, what, console):
+        found = fault()  # another process may have built it while this one waited
         if found is None:
             return folder
-        for leftover in models.glob(f".{asset.folder_name}.*.building"):
+        for leftover in parent.glob(f".{folder.name}.*.building"):
             shutil.rmtree(leftover, ignore_errors=True)
         if found != MISSING:
-            console.print(f'model folder "{folder}": {found}; it is built again', soft_wrap=True, highlight=False)
+            console.print(f'folder "{folder}": {found}; it is built again', soft_wrap=True, highlight=False)
             shutil.rmtree(folder)
-        need_space(asset, models)
-        _build(asset, folder, console)
+        make(console)
     return folder
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 
 from starter import child
-from starter.cache import MISSING, digest, lock, wrong_file
+from starter.cache import MISSING, built, digest, wrong_file
 from starter.errors import ConversionError, ModelError
 from starter.home import home, kept
 
@@ -38,21 +38,12 @@ def derived(name: str, recipe: Recipe, module: str, source: Path) -> Path:
     """
     name = f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}-{key(recipe)}"
     folder = home() / "encoders" / name
-    if fault(folder) is None:
-        return folder
-    parent, console = kept("encoders"), Console(stderr=True)
-    with lock(parent, name, name, console):
-        found = fault(folder)  # another process may have made it while this one waited
-        if found is None:
-            return folder
-        for leftover in parent.glob(f".{name}.*.building"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        if found != MISSING:
-            console.print(f'folder "{folder}": {found}; it is made again', soft_wrap=True, highlight=False)
-            shutil.rmtree(folder)
+
+    def make_it(console: Console) -> None:
         with console.status(f"making {name}, once"):
             make(folder, recipe, module, source)
-    return folder
+
+    return built(folder, name, lambda: kept("encoders"), lambda: fault(folder), make_it)
 
 
 def key(recipe: Recipe) -> str:

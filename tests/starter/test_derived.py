@@ -82,7 +82,7 @@ def test_a_damaged_folder_is_made_again(
     damage(folder)
     assert shouted(source) == folder
     assert (folder / "deep" / "model.txt").read_text() == "WORDS"
-    assert "it is made again" in capfd.readouterr().err
+    assert "it is built again" in capfd.readouterr().err
 
 
 def test_a_refusal_is_passed_on_and_leaves_nothing(source: Path, cache: Path) -> None:
