@@ -12,7 +12,9 @@ from index.config import Settings, Share
 class QuerySet(Settings):
     """Queries of one source whose domain is known; exactly one of list, lines, package and tasks."""
 
-    name: str = Field(description="Name of the source in reports; splits take from each source alike.")
+    name: str = Field(
+        pattern=r"^[^,]+$", description="Name of the source in reports, no comma; splits take from each source alike."
+    )
     outcome: Literal["in", "near", "far"] = Field(
         description='"in": about the library; "near": about something close to it; "far": about something else.'
     )
@@ -25,6 +27,11 @@ class QuerySet(Settings):
     named: Share = Field(default=0.0, description="Share that names the library all the same.")
     stuffed: bool = Field(default=False, description="Whether the library's words are put around every query.")
     rival: bool = Field(default=False, description="Whether every query asks about a rival of the library instead.")
+
+    @property
+    def origin(self) -> str:
+        """What the queries are read from; sets of one origin ask the same in other forms."""
+        return str(self.list or self.lines or self.tasks or self.package)
 
     @model_validator(mode="after")
     def one_source(self) -> Self:

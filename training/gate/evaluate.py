@@ -6,6 +6,7 @@ threshold; a bundle that was calibrated on other queries is refused, because its
 policies     the gate beside simple rules under the same risks, and beside always, never and the oracle
 values       pass rate of the answers that each policy would have given, where both models' answers were executed
 changes      share of decisions that flip when a query is said otherwise; acceptance when it asks about a rival
+executed     the gate's AUROC within each evaluation whose answers were executed
 new_sources  each source of queries against the specialist, left out of fit and threshold and then met
 resplits     how often the stated risks hold on random splits
 """
@@ -98,6 +99,7 @@ def main(path: Path) -> None:
         "held": len(held),
         "policies": {policy.name: policy_figures(policy, held, config.seed) for policy in compared},
         "values": values(compared, held, config.seed),
+        "executed": executed(compared[0], held, config.seed),
         "second_stage": second_stage(compared[0], gate.calibration, held, config.seed),
         "changes": changes(gate, [by_text[e.query] for e in held], held, config.seed),
         "new_sources": new_sources(examples, config),
@@ -120,6 +122,18 @@ def policy_figures(policy: Policy, held: Sequence[Example], seed: int) -> dict[s
             found[name] = proportion(accepted[among])
     probability = ("brier", "ece")
     return {name: one.model_dump() for name, one in found.items() if policy.name == GATE or name not in probability}
+
+
+def executed(gate: Policy, held: Sequence[Example], seed: int) -> dict[str, Any]:
+    """AUROC of rescue against loss within each source: over all of them it is also that of telling them apart."""
+    rows = [e for e in held if e.outcome in ("rescue", "loss")]
+    found = {}
+    for source in sorted({e.source for e in rows}):
+        among = [e for e in rows if e.source == source]
+        figures = figures_of(np.array([e.outcome for e in among]), gate.scores(among), seed)
+        if "auroc_execution" in figures:
+            found[source] = figures["auroc_execution"].model_dump()
+    return found
 
 
 def curve(policy: Policy, held: Sequence[Example]) -> dict[str, list[float]]:
@@ -168,22 +182,29 @@ def accepted(gate: Gate, example: Example) -> bool:
 
 
 def new_sources(examples: Sequence[Example], config: GateConfig) -> dict[str, Any]:
-    """Acceptance of each source against the specialist by a gate that never saw it."""
+    """Acceptance of each set against the specialist by a gate that saw neither it nor others of its origin.
+
+    Sets of one origin ask the same in other forms (stuffed, about a rival), so they are left out together. Queries for
+    the specialist stay, although rivals are asked in their words.
+    """
+    sets = {one.name: one.origin for one in config.sets if one.outcome != "in"}
+    against = [e for e in examples if e.outcome in ("near", "far")]
     found = {}
-    for source in sorted({e.source for e in examples if e.outcome in ("near", "far")}):
-        # With and without the library's name is one source.
-        origin = source.removesuffix(", named")
-        if origin != source:
-            continue
-        family = [e for e in examples if e.source.removesuffix(", named") == origin]
-        rest = [e for e in examples if e.source.removesuffix(", named") != origin]
+    for origin in sorted({*sets.values()}):
+        family = {name for name, other in sets.items() if other == origin}
         try:
-            other = calibrate_quickly(rest, config)
+            other = calibrate_quickly([e for e in examples if set_of(e) not in family], config)
         except CalibrationError:
             continue
-        hits = np.array([judged(other, e) >= other.threshold for e in family])
-        found[origin] = proportion(hits).model_dump()
+        for name in sorted(family):
+            if rows := [e for e in against if set_of(e) == name]:
+                found[name] = proportion(np.array([judged(other, e) >= other.threshold for e in rows])).model_dump()
     return found
+
+
+def set_of(example: Example) -> str:
+    """The set a query comes from: its source without the form, and without whether it names the library."""
+    return example.source.partition(",")[0]
 
 
 def calibrate_quickly(examples: Sequence[Example], config: GateConfig) -> Calibration:
@@ -256,8 +277,9 @@ def show(results: dict[str, Any], config: GateConfig) -> None:
         console.print(answer_figures(Calibration.model_validate(results["calibration"])))
     if results["second_stage"]:
         console.print(doubted(results["second_stage"]))
-    for title in ("changes", "new_sources"):
-        console.print(figures(title, {name: Measured(**one) for name, one in results[title].items()}))
+    for title in ("executed", "changes", "new_sources"):
+        if results[title]:
+            console.print(figures(title, {name: Measured(**one) for name, one in results[title].items()}))
     for event, one in results["resplits"].items():
         rest, whole = one["held on the rest"]["value"], one["held on all"]["value"]
         console.print(f"{event}: the stated risk holds on {100 * whole:.1f} % of {config.resplits} splits "

@@ -28,7 +28,8 @@ def write_page(path: Path, results: Row) -> None:
             ("Stated probability by outcome", "Each query of the held third; the line is the threshold.",
              strips(results)),
             ("Rewordings and rivals", "Share with its 95 % interval.", shares(results["changes"])),
-            ("Sources the gate never saw", "Accepted by a gate fitted and bounded without the source.",
+            ("Sources the gate never saw", "Accepted by a gate fitted and bounded without the source "
+             "and without others of its origin.",
              shares(results["new_sources"])),
         ]  # fmt: skip
     shown = [figure for figure in figures if figure[2]]

@@ -3,7 +3,7 @@
 gap_closed  (policy - better constant) / (oracle - better constant), the better of always base and always specialist
 apgr        RouteLLM's average performance gap recovered (Ong et al., 2024, section 3.3), the specialist as the strong
             model: over all shares of queries sent to it in the order of the score, the mean of (pass rate - base's) /
-            (specialist's - base's); only where the specialist's pass rate over these queries is above base's
+            (specialist's - base's); only where the 95 % interval of that difference lies above 0, or it is noise
 
 A second stage, which asks base too where it doubts the specialist's answer, is played through on the same answers.
 """
@@ -30,6 +30,7 @@ def values(policies: Sequence[Policy], held: Sequence[Example], seed: int) -> di
     base = np.array([e.outcome in ("loss", "safe") for e in rows])
     specialist = np.array([e.outcome in ("rescue", "safe") for e in rows])
     constant, best = max(base.mean(), specialist.mean()), (base | specialist).mean()
+    stronger = lead(specialist, base, seed)["low"] > 0
     found = {}
     for policy in policies:
         accepted = policy.accepts(rows)
@@ -41,7 +42,7 @@ def values(policies: Sequence[Policy], held: Sequence[Example], seed: int) -> di
         if best > constant:
             gain = passes.astype(float)
             one["gap_closed"] = closed(gain, base, specialist, seed)
-        if specialist.mean() > base.mean() and np.ptp(policy.scores(rows)) > 0:
+        if stronger and np.ptp(policy.scores(rows)) > 0:
             one["apgr"] = recovered(policy.scores(rows), base, specialist, seed)
     return found
 
