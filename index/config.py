@@ -4,7 +4,7 @@ Not covered: environment variables and includes. One file is one complete config
 """
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -27,6 +27,14 @@ VALUE_CHARACTERS = 100
 def read_config(path: str | Path, model: type[SettingsType]) -> SettingsType:
     """Read a YAML file as `model`; raises ConfigError with the file and the line or key."""
     try:
+        return model.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explained(error, model)}") from error
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The keys and values of a YAML file, unchecked; raises ConfigError with the file and the line."""
+    try:
         values = yaml.safe_load(Path(path).read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}): give the path of a YAML file") from error
@@ -40,10 +48,7 @@ def read_config(path: str | Path, model: type[SettingsType]) -> SettingsType:
         values = {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds a {type(values).__name__}, not `key: value` lines")
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {explained(error, model)}") from error
+    return values
 
 
 def explained(error: ValidationError, model: type[BaseModel]) -> str:

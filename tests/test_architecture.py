@@ -32,8 +32,8 @@ HOMES = {
     "sentence_transformers": {"index/encoders/reference.py"},
     "onnxruntime": {"index/encoders/quantised.py"},
     "model2vec": {"index/encoders/static.py"},
-    "trl": {"training/trainer.py"},
-    "peft": {"training/trainer.py"},
+    "trl": {"training/trainer"},
+    "peft": {"training/trainer"},
     "fastapi": {"service/app.py", "service/routes"},
 }
 # vLLM imports the plugin's package on every platform, so what follows from a CPU is imported when asked for

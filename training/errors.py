@@ -5,6 +5,7 @@ TrainingFault
 ├── EngineError      the engine in this process cannot be started or asked as the config says
 ├── BenchmarkError   a benchmark that cannot be read, or whose check does not tell right from wrong
 ├── LeakError        held-out code found in training rows or in the index
+├── StageError       a training stage that cannot start, or had to stop, as its config asks
 └── ServiceError     the service under evaluation answered with an error
 """
 
@@ -27,6 +28,10 @@ class BenchmarkError(TrainingFault):
 
 class LeakError(TrainingFault):
     """Held-out reference code stands where the model or the gate could copy it."""
+
+
+class StageError(TrainingFault):
+    """A stage refuses to start or stopped: its data, its start or its checks do not allow it."""
 
 
 class ServiceError(TrainingFault):

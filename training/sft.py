@@ -17,42 +17,23 @@ from rich.console import Console
 from index.bundle import base_facts, load_bundle, write_manifest
 from index.config import read_config
 from index.embed import Encoder, load_encoder
-from index.folder import make_folder, refuse_foreign, replace_folder
+from index.folder import refuse_foreign, replace_folder
 from index.load import load_index
 from index.sources.config import PackageSource
 from index.sources.read import read_sources
 from index.store import Index, make_index
 from starter import resolve_model
 from training.config import PROJECTIONS, SftConfig
-from training.errors import TaskError
 from training.extract import first_block
 from training.gate.calibrate import domain_calibration
 from training.gate.config import GateConfig
 from training.leak import clean_documents, clean_train, refuse_overlap
 from training.rows import Row, make_rows
+from training.stages.start import ADAPTER, open_run
 from training.tasks import Task, TaskSource, package_tasks, read_tasks, write_tasks
-from training.trainer import train_adapter
+from training.trainer.sft import train_adapter
 
 MARKER = "manifest.json"
-
-
-# Used after training only: a bundle may be packed again under other ones.
-PACKING = {"name", "bundle", "context", "names", "rivals", "gate", "calibration"}
-
-
-def open_run(config: SftConfig) -> None:
-    """Make the run folder, or continue it; refused when its tasks, rows or adapter came of another configuration."""
-    path, text = config.run / "config.json", config.model_dump_json(indent=2) + "\n"
-    if path.is_file():
-        earlier, now = (
-            {key: value for key, value in json.loads(t).items() if key not in PACKING} for t in (path.read_text(), text)
-        )
-        if earlier != now:
-            raise TaskError(
-                f'run folder "{config.run}" was made from another configuration: delete it, or name another'
-            )
-    make_folder(config.run)
-    path.write_text(text)
 
 
 def prepare_tasks(config: SftConfig) -> list[Task]:
@@ -95,26 +76,26 @@ def fit(config: SftConfig, rows: list[Row]) -> Path:
     if not result.is_file():
         metrics = train_adapter(resolve_model(config.model), rows, config.sft, config.run)
         result.write_text(json.dumps(metrics, indent=2) + "\n")
-    return config.run / "adapter"
+    return config.run / ADAPTER
 
 
-def pack(config: SftConfig, tasks: list[Task], index: Index, encoder: Encoder) -> Path:
-    """Put adapter, index and calibration into the bundle folder, whole: built beside it, then renamed into place."""
+def pack(config: SftConfig, run: Path, tasks: list[Task], index: Index, encoder: Encoder) -> Path:
+    """Put a run's adapter, the index and a calibration into the bundle folder, whole: built beside it, then renamed."""
     refuse_foreign(config.bundle, MARKER)
     partial = config.bundle.with_name(config.bundle.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(config.run / "adapter", partial / "adapter")
+    shutil.copytree(run / ADAPTER, partial / "adapter")
     shutil.copytree(config.run / "index", partial / "index")
     labels = read_config(config.gate, GateConfig)
     calibration = domain_calibration(labels, config.names, config.rivals, index, encoder.encode, labels.seed)
     (partial / "calibration.json").write_text(calibration.model_dump_json(indent=2) + "\n")
-    write_manifest(partial, manifest_facts(config, tasks, encoder))
+    write_manifest(partial, manifest_facts(config, run, tasks, encoder))
     load_bundle(partial, base=base_facts(resolve_model(config.model)), encoder=encoder)
     replace_folder(partial, config.bundle, MARKER)
     return config.bundle
 
 
-def manifest_facts(config: SftConfig, tasks: list[Task], encoder: Encoder) -> dict[str, object]:
+def manifest_facts(config: SftConfig, run: Path, tasks: list[Task], encoder: Encoder) -> dict[str, object]:
     """What the manifest states beside the files' hashes."""
     base = base_facts(resolve_model(config.model))
     held_out = [task for task in tasks if task.split == "held_out"]
@@ -127,7 +108,7 @@ def manifest_facts(config: SftConfig, tasks: list[Task], encoder: Encoder) -> di
         "seed": config.sft.seed,
         "data": {
             "source": tasks[0].source, "licence": tasks[0].licence,
-            "tasks": file_hash(config.run / "tasks.jsonl"), "rows": file_hash(config.run / "rows.jsonl"),
+            "tasks": file_hash(config.run / "tasks.jsonl"), "rows": file_hash(run / "rows.jsonl"),
         },
         "contamination": f"{len(held_out)} tasks of {names} method names held out; no row and no indexed document "
         "holds a statement of their references, compared as syntax",
@@ -168,4 +149,4 @@ def main(path: Path) -> None:
     tasks = prepare_tasks(config)
     index = prepare_index(config, tasks, encoder)
     fit(config, prepare_rows(config, tasks, index, encoder))
-    Console().print(f"bundle written: {pack(config, tasks, index, encoder)}")
+    Console().print(f"bundle written: {pack(config, config.run, tasks, index, encoder)}")

@@ -31,9 +31,10 @@ from training.gate.queries import labelled_queries
 from training.leak import clean_train
 from training.preamble import all_drafts, with_preamble
 from training.rows import Row
-from training.sft import MARKER, main, open_run, prepare_index, prepare_rows, prepare_tasks
+from training.sft import MARKER, main, prepare_index, prepare_rows, prepare_tasks
+from training.stages.start import open_run
 from training.tasks import Task, TaskSource
-from training.trainer import length
+from training.trainer.sft import length
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 METHODS_NEEDED = 15  # calibration splits them in three and fits on five

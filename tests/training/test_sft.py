@@ -5,8 +5,9 @@ import pytest
 from index.config import read_config
 from index.errors import ConfigError
 from training.config import SftConfig
-from training.errors import TaskError
-from training.sft import git_commit, make_tasks, open_run, pack, prepare_tasks
+from training.errors import StageError
+from training.sft import git_commit, make_tasks, pack, prepare_tasks
+from training.stages.start import open_run
 from training.tasks import Task, read_tasks
 
 CONFIG = Path("configs/training/polars-sft.yaml")
@@ -22,7 +23,7 @@ def test_a_run_folder_of_another_configuration_is_refused(tmp_path: Path) -> Non
     config = shipped(tmp_path)
     open_run(config)
     open_run(config)
-    with pytest.raises(TaskError, match="another configuration"):
+    with pytest.raises(StageError, match="another configuration"):
         open_run(config.model_copy(update={"sft": config.sft.model_copy(update={"seed": 1})}))
 
 
@@ -30,7 +31,7 @@ def test_a_bundle_folder_with_other_files_is_refused_and_kept(tmp_path: Path) ->
     """`bundle: docs` must not cost anybody the docs."""
     (tmp_path / "guide.md").write_text("text")
     with pytest.raises(ConfigError, match=r"holds files and no manifest\.json"):
-        pack(shipped(tmp_path).model_copy(update={"bundle": tmp_path}), [], None, None)  # type: ignore[arg-type]
+        pack(shipped(tmp_path).model_copy(update={"bundle": tmp_path}), tmp_path, [], None, None)  # type: ignore[arg-type]
     assert (tmp_path / "guide.md").read_text() == "text"
 
 

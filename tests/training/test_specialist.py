@@ -13,11 +13,11 @@ from index.sources.docstrings import PublicObject
 from index.sources.package import public_objects
 from training.config import SftConfig
 from training.derive import gate_config, refuse_changed, sft_config, write_config
-from training.errors import TaskError
+from training.errors import StageError, TaskError
 from training.gate.config import GateConfig
 from training.preamble import preambles, with_preamble
-from training.sft import open_run
 from training.specialist import checked, create, forget_training, refuse_too_few
+from training.stages.start import open_run
 from training.tasks import Task, TaskSource, read_tasks
 
 # The docs of other packages are read name by name, deprecated names too.
@@ -138,7 +138,7 @@ def test_a_dry_run_goes_on_with_another_base_and_a_trained_one_does_not(here: Pa
     assert json.loads((other.run / "config.json").read_text())["sft"]["max_steps"] == 7
     (other.run / "checkpoint-1").mkdir()
     forget_training(derived())
-    with pytest.raises(TaskError, match="another configuration"):
+    with pytest.raises(StageError, match="another configuration"):
         open_run(derived())
 
 

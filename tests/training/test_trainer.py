@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from training.config import SftSettings
 from training.rows import Row, chat_row
-from training.trainer import train_adapter
+from training.trainer.sft import train_adapter
 
 pytestmark = pytest.mark.assets
 

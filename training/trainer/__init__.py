@@ -1,0 +1,1 @@
+"""The one package that imports trl and peft: models with adapters, and what trains them."""
