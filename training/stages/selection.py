@@ -76,7 +76,7 @@ def programs_of(samples: Iterable[Sample]) -> list[str]:
     """
     written: dict[str, list[str]] = {}
     for sample in samples:
-        code = first_block(sample.text)
+        code = first_block(sample.text).strip()
         try:
             written.setdefault(ast.dump(ast.parse(code)), []).append(code)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
