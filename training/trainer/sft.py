@@ -14,6 +14,7 @@ from datasets import Dataset
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from machine.heap import keep_freed_memory
 from training.config import SftSettings
 from training.rows import Row
 from training.trainer.adapters import save_adapter, with_adapter
@@ -39,6 +40,7 @@ def train_adapter(
     A new adapter, or the one at `start` going on. Continues from the last checkpoint in `run` when an earlier call was
     killed.
     """
+    keep_freed_memory()
     torch.manual_seed(settings.seed)
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     fitting = [row for row in rows if length(tokenizer, row) <= settings.max_length_tokens]

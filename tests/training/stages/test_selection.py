@@ -35,6 +35,14 @@ def test_what_failed_or_is_unknown_is_not_learnt() -> None:
     assert found.tallies["b"].rate == 0
 
 
+def test_a_held_out_statement_that_the_model_found_by_itself_is_not_learnt() -> None:
+    """Compared as syntax; the problem still counts as solved, and gives its other programs."""
+    rows = [sample("a", "frame = g()\nresult = frame.unique( )"), sample("a", "result = f()"), sample("b", "x = h(1)")]
+    found = chosen(rows, SelectionSettings(), {"frame.unique()", "h(1)"})
+    assert found.programs == {"a": ["result = f()"]}
+    assert (found.tallies["b"].passed, found.tallies["b"].kept) == (1, 0)
+
+
 def test_the_report_says_what_was_solved_by_whom_and_how_variously() -> None:
     rows = [sample("a", "result = 1"), sample("a", "result = 1"), sample("b", "x", passed=False, model="base")]
     figures = report({"tasks": chosen(rows, SelectionSettings())})["tasks"]
