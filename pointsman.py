@@ -108,8 +108,20 @@ def train_sft(given: argparse.Namespace) -> None:
     main(given.config)
 
 
+def train_raw_sft(given: argparse.Namespace) -> None:
+    from training.stages.raw_sft import main
+
+    main(given.config)
+
+
 def train_verified_sft(given: argparse.Namespace) -> None:
     from training.stages.verified_sft import main
+
+    main(given.config)
+
+
+def train_pipeline(given: argparse.Namespace) -> None:
+    from training.pipeline import main
 
     main(given.config)
 
@@ -174,9 +186,10 @@ def make_parser() -> Parser:
 
     train = group(commands.add_parser("train", help="train a specialist"))
     config_of(add(train, "tasks", train_tasks, "a run's verified tasks alone, the held-out ones included"))
+    config_of(add(train, "raw_sft", train_raw_sft, "fine-tuning on source files; harms an instruction model"))
     config_of(add(train, "sft", train_sft, "supervised fine-tuning; writes a bundle"))
-
     config_of(add(train, "verified_sft", train_verified_sft, "fine-tuning on own answers that execution accepts"))
+    config_of(add(train, "pipeline", train_pipeline, "several stages, one after the other; a killed one goes on"))
 
     specialist = group(commands.add_parser("specialist", help="make a specialist of a package by one command"))
     command = add(specialist, "create", specialist_create, "from an installed package's doctests to a bundle")
