@@ -82,17 +82,17 @@ def test_rows_beyond_the_length_are_left_out(small_model: Path, tmp_path: Path) 
 def poisoned(model: Path, folder: Path, word: str) -> Path:
     """A copy of a model that has no number for a word."""
     shutil.copytree(model, folder)
-    (token,) = AutoTokenizer.from_pretrained(model)(word)["input_ids"]
+    tokens = AutoTokenizer.from_pretrained(model)(f" {word}")["input_ids"]
     weights = load_file(folder / "model.safetensors")
-    weights["model.embed_tokens.weight"][token] = float("nan")
+    weights["model.embed_tokens.weight"][tokens] = float("nan")
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     return folder
 
 
 def test_a_step_without_a_finite_loss_is_left_out_and_told(small_model: Path, tmp_path: Path) -> None:
     """One bad row must not spoil the adapter."""
-    model = poisoned(small_model, tmp_path / "model", "poison")
-    bad = chat_row([{"role": "user", "content": "poison"}], "result = 1 + 2")
+    model = poisoned(small_model, tmp_path / "model", "seven")
+    bad = chat_row([{"role": "user", "content": "Add seven and two."}], "result = 1 + 2")
     train_adapter(model, [bad, *rows(7)], settings(epochs=1), tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
     assert sum("skipped" in line for line in lines) == 1 and len(losses(tmp_path)) == 3

@@ -19,6 +19,7 @@ from training.errors import StageError
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 KEPT = 2
+STATE, WEIGHTS = "trainer_state.json", "adapter_model.safetensors"
 ARCHIVES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
 FULL = {errno.ENOSPC, errno.EDQUOT}
 # What torch and safetensors say in place of an error number.
@@ -43,9 +44,11 @@ def last_whole(run: Path) -> Path | None:
 
 def whole(checkpoint: Path) -> bool:
     """Whether a checkpoint was written to its end."""
+    if not all((checkpoint / name).is_file() for name in (STATE, WEIGHTS, *ARCHIVES)):  # a device has no end to read to
+        return False
     try:
-        state = json.loads((checkpoint / "trainer_state.json").read_text())
-        with safe_open(checkpoint / "adapter_model.safetensors", "pt"):
+        state = json.loads((checkpoint / STATE).read_text())
+        with safe_open(checkpoint / WEIGHTS, "pt"):
             pass  # its header names more bytes than a file that was cut has
     except (OSError, ValueError, SafetensorError):
         return False

@@ -24,10 +24,10 @@ def refuse_mixing(model: torch.nn.Module, vocabulary: int) -> None:
         )
 
 
-@torch.no_grad()
 def logits_of_second(model: torch.nn.Module, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Logits (tokens, vocabulary) of the second of two rows in one pack."""
     device = next(model.parameters()).device
     ids = torch.cat([first, second])[None].to(device)
     positions = torch.cat([torch.arange(len(first)), torch.arange(len(second))])[None].to(device)
-    return model(input_ids=ids, position_ids=positions, use_cache=False).logits[0, len(first) :]
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):  # as in training
+        return model(input_ids=ids, position_ids=positions, use_cache=False).logits[0, len(first) :]
