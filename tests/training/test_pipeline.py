@@ -1,12 +1,13 @@
 """Pipelines of stand-in stages, which are real processes without a model, and one of real training."""
 
+import json
 import multiprocessing
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ import yaml
 from index.config import read_config
 from index.errors import ConfigError
 from training.errors import StageError
-from training.pipeline import main
+from training.pipeline import PROGRAM, main
 from training.stages.chain import links, refuse_broken
 from training.stages.config import PipelineConfig
+from training.trainer.checkpoints import last_whole
 
 STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in_stage.py")))
 WAIT_S = 60
@@ -81,9 +83,9 @@ def starts(run: Path) -> int:
     return len((run / "begun").read_text().split())
 
 
-def wait_for(wanted: Callable[[], bool]) -> None:
+def wait_for(wanted: Callable[[], bool], seconds: float = WAIT_S) -> None:
     """Until something is so."""
-    end = time.monotonic() + WAIT_S
+    end = time.monotonic() + seconds
     while not wanted():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -96,10 +98,10 @@ def started(path: Path) -> BaseProcess:
     return process
 
 
-def in_child(path: Path) -> None:
+def in_child(path: Path, program: Sequence[str] = STAND_IN) -> None:
     """Run a pipeline, and end as the command line does."""
     try:
-        main(path, STAND_IN)
+        main(path, program)
     except KeyboardInterrupt:
         os._exit(130)
     except StageError as error:
@@ -245,3 +247,21 @@ def test_what_would_be_refused_later_is_refused_before_anything_starts(tmp_path:
     main(pipeline(tmp_path, ("raw_sft", one)), STAND_IN)
     (tmp_path / "one" / "config.json").write_text('{"seed": 9}')
     assert "made from another configuration" in refused(pipeline(tmp_path, ("raw_sft", one)))
+
+
+@pytest.mark.assets
+def test_real_training_that_was_killed_goes_on_from_its_checkpoint(small_model: Path, tmp_path: Path) -> None:
+    """The command line's own stage; each step is in the log once, as it was made last."""
+    settings = {"max_steps": 40, "save_steps": 1, "rank": 4, "batch_rows": 1, "max_length_tokens": 1500}
+    path = pipeline(tmp_path, ("raw_sft", raw(tmp_path, "one", model=str(small_model), sft=settings)))
+    process = multiprocessing.get_context("fork").Process(target=in_child, args=(path, PROGRAM))
+    process.start()
+    run = tmp_path / "one"
+    wait_for(lambda: last_whole(run) is not None, 600)
+    os.kill(int((run / ".pipeline.lock").read_text()), signal.SIGKILL)
+    process.join(WAIT_S)
+    assert 'status "-9"' in path.with_suffix(".error").read_text()
+    main(path)
+    lines = [yaml.safe_load(line) for line in (run / "steps.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, 41))
+    assert json.loads((run / "result.json").read_text())["epoch"] > 0
