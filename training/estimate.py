@@ -110,6 +110,7 @@ class Base:
 def base_of(folder: Path) -> Base:
     """The sizes of the model in a folder."""
     config = json.loads((folder / "config.json").read_text())
+    config = config.get("text_config", config)
     shapes = base_facts(folder).shapes
     adapted = {name: shape for name, shape in shapes.items() if name.split(".")[-2] in PROJECTIONS and len(shape) == 2}
     return Base(

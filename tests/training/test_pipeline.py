@@ -253,7 +253,8 @@ def test_what_would_be_refused_later_is_refused_before_anything_starts(tmp_path:
 def test_real_training_that_was_killed_goes_on_from_its_checkpoint(small_model: Path, tmp_path: Path) -> None:
     """The command line's own stage; each step is in the log once, as it was made last."""
     settings = {"max_steps": 40, "save_steps": 1, "rank": 4, "batch_rows": 1, "max_length_tokens": 1500}
-    path = pipeline(tmp_path, ("raw_sft", raw(tmp_path, "one", model=str(small_model), sft=settings)))
+    one = raw(tmp_path, "one", model=str(small_model), sources=[{"package": "yaml"}], sft=settings)
+    path = pipeline(tmp_path, ("raw_sft", one))
     process = multiprocessing.get_context("fork").Process(target=in_child, args=(path, PROGRAM))
     process.start()
     run = tmp_path / "one"

@@ -92,7 +92,7 @@ def test_tokens_are_those_that_the_trainer_counts(small_model: Path) -> None:
     rows = [chat_row([{"role": "user", "content": "Add one and two."}], "result = 1 + 2")]
     counted = lengths_of(tokenizer, rows)
     assert counted.total_N.tolist() == [length(tokenizer, rows[0])]
-    assert 0.3 < counted.loss_share < 0.7
+    assert 0.2 < counted.loss_share < 0.4
     base = base_of(small_model)
     assert (
         base.layers == 2
