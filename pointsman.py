@@ -103,13 +103,44 @@ def train_tasks(given: argparse.Namespace) -> None:
 
 
 def train_sft(given: argparse.Namespace) -> None:
+    if foretold("sft", given):
+        return
     from training.sft import main
 
     main(given.config)
 
 
+def foretold(stage: str, given: argparse.Namespace) -> bool:
+    """Whether only what a stage would do, or should do otherwise, was asked for; then it has been told."""
+    if given.dry_run:
+        from training.dry_run import main as tell
+
+        tell(stage, given.config)
+    elif given.suggest:
+        from training.suggest import main as suggest
+
+        suggest(stage, given.config)
+    return given.dry_run or given.suggest
+
+
+def train_raw_sft(given: argparse.Namespace) -> None:
+    if foretold("raw_sft", given):
+        return
+    from training.stages.raw_sft import main
+
+    main(given.config)
+
+
 def train_verified_sft(given: argparse.Namespace) -> None:
+    if foretold("verified_sft", given):
+        return
     from training.stages.verified_sft import main
+
+    main(given.config)
+
+
+def train_pipeline(given: argparse.Namespace) -> None:
+    from training.pipeline import main
 
     main(given.config)
 
@@ -174,9 +205,10 @@ def make_parser() -> Parser:
 
     train = group(commands.add_parser("train", help="train a specialist"))
     config_of(add(train, "tasks", train_tasks, "a run's verified tasks alone, the held-out ones included"))
-    config_of(add(train, "sft", train_sft, "supervised fine-tuning; writes a bundle"))
-
-    config_of(add(train, "verified_sft", train_verified_sft, "fine-tuning on own answers that execution accepts"))
+    stage_of(add(train, "raw_sft", train_raw_sft, "fine-tuning on source files; harms an instruction model"))
+    stage_of(add(train, "sft", train_sft, "supervised fine-tuning; writes a bundle"))
+    stage_of(add(train, "verified_sft", train_verified_sft, "fine-tuning on own answers that execution accepts"))
+    config_of(add(train, "pipeline", train_pipeline, "several stages, one after the other; a killed one goes on"))
 
     specialist = group(commands.add_parser("specialist", help="make a specialist of a package by one command"))
     command = add(specialist, "create", specialist_create, "from an installed package's doctests to a bundle")
@@ -234,6 +266,14 @@ def memory_mib(text: str) -> int:
 
 def config_of(parser: Parser) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file of configs/")
+
+
+def stage_of(parser: Parser) -> None:
+    """A config, and two ways to ask what would come of it."""
+    config_of(parser)
+    ahead = parser.add_mutually_exclusive_group()
+    ahead.add_argument("--dry-run", action="store_true", help="rows, tokens, steps, time, memory and checks alone")
+    ahead.add_argument("--suggest", action="store_true", help="settings for these rows as YAML lines, with reasons")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from index.bundle import base_facts, load_bundle, write_manifest
-from index.config import read_config
+from index.config import read_config, read_yaml
 from index.embed import Encoder, load_encoder
 from index.folder import refuse_foreign, replace_folder
 from index.load import load_index
@@ -24,12 +24,14 @@ from index.sources.read import read_sources
 from index.store import Index, make_index
 from starter import resolve_model
 from training.config import PROJECTIONS, SftConfig
+from training.errors import LeakError
 from training.extract import first_block
 from training.gate.calibrate import domain_calibration
 from training.gate.config import GateConfig
-from training.leak import clean_documents, clean_train, refuse_overlap
+from training.leak import clean_documents, clean_train, held_out_statements, refuse_overlap
+from training.raw import statements_in
 from training.rows import Row, make_rows
-from training.stages.start import ADAPTER, open_run
+from training.stages.start import ADAPTER, adapter_of, open_run
 from training.tasks import Task, TaskSource, package_tasks, read_tasks, write_tasks
 from training.trainer.sft import train_adapter
 
@@ -70,11 +72,26 @@ def prepare_rows(config: SftConfig, tasks: list[Task], index: Index, encoder: En
     return rows
 
 
+def refuse_leaking_start(start: Path, tasks: list[Task]) -> None:
+    """Raise LeakError when the rows that the start was trained on hold code of the tasks held out here."""
+    path = Path(read_yaml(start)["run"]) / "rows.jsonl"
+    if not path.is_file():
+        raise LeakError(f'what "{start}" was trained on cannot be told, "{path}" is missing: run that stage again')
+    statements = held_out_statements(tasks)
+    for line in path.read_text().splitlines():
+        if found := statements & statements_in(json.loads(line)["completion"][0]["content"]):
+            raise LeakError(
+                f'stage "{start}" was trained on held-out code "{min(found)[:120]}": give it this stage\'s config as '
+                "`held_out`, delete its run folder, and run it again"
+            )
+
+
 def fit(config: SftConfig, rows: list[Row]) -> Path:
     """Train the adapter, unless the run already holds a finished one; returns its folder."""
     result = config.run / "result.json"
     if not result.is_file():
-        metrics = train_adapter(resolve_model(config.model), rows, config.sft, config.run)
+        start = adapter_of(config.start) if config.start else None
+        metrics = train_adapter(resolve_model(config.model), rows, config.sft, config.run, start)
         result.write_text(json.dumps(metrics, indent=2) + "\n")
     return config.run / ADAPTER
 
@@ -144,9 +161,13 @@ def make_tasks(path: Path) -> None:
 def main(path: Path) -> None:
     """Run the stage from its config file."""
     config = read_config(path, SftConfig)
+    if config.start:
+        adapter_of(config.start)
     open_run(config)
     encoder = load_encoder(config.encoder)
     tasks = prepare_tasks(config)
+    if config.start:
+        refuse_leaking_start(config.start, tasks)
     index = prepare_index(config, tasks, encoder)
     fit(config, prepare_rows(config, tasks, index, encoder))
     Console().print(f"bundle written: {pack(config, config.run, tasks, index, encoder)}")

@@ -8,16 +8,14 @@ Not covered: rivals of the library, its prose beside the docstrings, queries clo
 """
 
 import json
-import os
 import re
 from collections.abc import Sequence
-from math import ceil, prod
+from math import ceil
 from pathlib import Path
 
 from rich.console import Console
 from transformers import AutoTokenizer
 
-from index.bundle import base_facts
 from index.calibrate import queries_needed
 from index.embed import load_encoder
 from index.folder import refuse_foreign
@@ -26,6 +24,7 @@ from starter import resolve_model
 from training.config import SftConfig
 from training.derive import TRAINING, gate_config, refuse_changed, sft_config, write_config
 from training.errors import TaskError
+from training.estimate import duration_s
 from training.gate.config import GateConfig
 from training.gate.queries import labelled_queries
 from training.leak import clean_train
@@ -38,8 +37,6 @@ from training.trainer.sft import length
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 METHODS_NEEDED = 15  # calibration splits them in three and fits on five
-# Measured on two cores of a server processor with the starter, whose parameters are these.
-TOKENS_PER_S, PARAMETERS, CORES = 110, 494e6, 2
 
 
 def create(
@@ -140,9 +137,3 @@ def told(config: SftConfig, base: Path, tasks: Sequence[Task], rows: Sequence[Ro
         f"{len(tokens)} rows of {sum(tokens)} tokens, {steps * share:.0f} steps on {trained:.0f} tokens: "
         f"about {max(1, duration_s(base, trained) / 60):.0f} min on this machine's CPU"
     )
-
-
-def duration_s(base: Path, tokens: float) -> float:
-    """Seconds of training on a CPU, from the measured pace by parameters and cores; a rough guide."""
-    parameters = sum(prod(shape) for shape in base_facts(base).shapes.values())
-    return tokens / TOKENS_PER_S * parameters / PARAMETERS * CORES / len(os.sched_getaffinity(0))

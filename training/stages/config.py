@@ -64,3 +64,16 @@ class VerifiedConfig(StageConfig):
     go_on: bool = Field(default=True, description="Whether the start's adapter goes on; else a new one is made.")
     sft: SftSettings = SftSettings()
     seed: int = Field(default=0, description="Seed of draws and of evidence.")
+
+
+class PipelineStage(Settings):
+    """One stage of a pipeline."""
+
+    stage: str = Field(pattern=r"^[a-z][a-z_]*$", description="Recipe, as `pointsman train` names it.")
+    config: Path = Field(description="Its config.")
+
+
+class PipelineConfig(Settings):
+    """configs/training/*.yaml of the pipeline."""
+
+    stages: list[PipelineStage] = Field(min_length=1, description="What is run, in this order.")

@@ -12,19 +12,21 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
 
 from index.adapter import base_facts, check_adapter
-from training.config import PROJECTIONS
+from training.config import PROJECTIONS, Quantisation
 from training.errors import StageError
+from training.trainer.quantise import load_base
 
 
-def with_adapter(model_folder: Path, rank: int, alpha: float, start: Path | None = None) -> PeftModel:
-    """The base in bfloat16 with a new adapter on every projection, or with the one at `start` going on.
+def with_adapter(
+    model_folder: Path, rank: int, alpha: float, start: Path | None = None, quantise: Quantisation = "none"
+) -> PeftModel:
+    """The base, in bfloat16 unless quantised, with a new adapter on every projection, or the one at `start` going on.
 
     Raises BundleError when `start` is of another base, StageError when it has another rank.
     """
-    base = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.bfloat16)
+    base = load_base(model_folder, quantise)
     if start is None:
         settings = LoraConfig(
             r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=list(PROJECTIONS), task_type="CAUSAL_LM"
@@ -35,11 +37,16 @@ def with_adapter(model_folder: Path, rank: int, alpha: float, start: Path | None
         if found != rank:
             raise StageError(f'adapter "{start}" has rank "{found}", the stage {rank}: give the stage rank {found}')
         model = PeftModel.from_pretrained(base, start, is_trainable=True)
+    train_in_float32(model)
+    keep_input_dtype(model)
+    return model
+
+
+def train_in_float32(model: torch.nn.Module) -> None:
+    """Small updates are lost in bfloat16."""
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-    keep_input_dtype(model)
-    return model
 
 
 def keep_input_dtype(model: torch.nn.Module) -> None:

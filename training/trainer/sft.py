@@ -1,10 +1,11 @@
 """Rows in, a LoRA adapter out, by TRL's SFTTrainer.
 
 Completion-only negative log-likelihood in bfloat16; batches grouped by length, because on a CPU padding is the largest
-avoidable cost.
+avoidable cost; packing leaves none.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,29 @@ from trl import SFTConfig, SFTTrainer
 
 from machine.heap import keep_freed_memory
 from training.config import SftSettings
+from training.errors import StageError
 from training.rows import Row
-from training.trainer.adapters import save_adapter, with_adapter
+from training.trainer.adapters import save_adapter, train_in_float32, with_adapter
+from training.trainer.checkpoints import KEPT, forget_after, full_disk_told, last_whole, step_of
+from training.trainer.guard import Guard
+from training.trainer.packing import refuse_mixing
 
 
 class StepLog(TrainerCallback):
     """Appends one JSON line a logged step, so that a run can be watched and read afterwards."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, guard: Guard) -> None:
         self._path = path
+        self._guard = guard
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Write the trainer's own figures with the step they belong to."""
+        """Write the trainer's own finite figures with the step they belong to; one left out has no loss to tell."""
+        told = {key: value for key, value in (logs or {}).items() if math.isfinite(value)}
+        if self._guard.skipped_in_a_row and "loss" in told:
+            del told["loss"]
+            told["skipped"] = "the loss or its gradient is no finite number"
         with self._path.open("a") as file:
-            file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+            file.write(json.dumps({"step": state.global_step, **told}) + "\n")
 
 
 class CompletionTrainer(SFTTrainer):
@@ -44,8 +54,7 @@ class CompletionTrainer(SFTTrainer):
     ) -> Any:
         """Sum of the negative log-likelihoods, in nats, by the number of completion tokens in the whole update."""
         labels = inputs["labels"]
-        first = int((labels != -100).any(0).nonzero()[0])  # a token is predicted at the position before it
-        kept = torch.arange(max(first - 1, 0), labels.shape[1] - 1, device=labels.device)
+        kept = (labels[:, 1:] != -100).any(0).nonzero().flatten()  # a token is predicted at the position before it
         given = {key: value for key, value in inputs.items() if key != "labels"}
         outputs = model(**given, logits_to_keep=kept, use_cache=False)
         wanted = labels[:, kept + 1]
@@ -61,24 +70,34 @@ def train_adapter(
 ) -> dict[str, float]:
     """Train on the rows and write `run`/adapter (PEFT files, bfloat16); returns the trainer's closing figures.
 
-    A new adapter, or the one at `start` going on. Continues from the last checkpoint in `run` when an earlier call was
-    killed.
+    A new adapter, or the one at `start` going on. Continues from the last whole checkpoint in `run` when an earlier
+    call was killed. Raises StageError when no row fits, three steps in a row have no finite loss, or the disk is full.
     """
     keep_freed_memory()
     torch.manual_seed(settings.seed)
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     fitting = [row for row in rows if length(tokenizer, row) <= settings.max_length_tokens]
-    model = with_adapter(model_folder, settings.rank, settings.alpha, start)
+    if not fitting:
+        raise StageError(
+            f'none of "{len(rows)}" rows fits into max_length_tokens "{settings.max_length_tokens}": raise it'
+        )
+    model = with_adapter(model_folder, settings.rank, settings.alpha, start, settings.quantise)
+    if settings.packing != "none":
+        refuse_mixing(model, len(tokenizer))
+    guard = Guard(run)
     trainer = CompletionTrainer(
         model=model,
         args=arguments(settings, run),
         train_dataset=Dataset.from_list(fitting),
         processing_class=tokenizer,
-        callbacks=[StepLog(run / "steps.jsonl")],
+        callbacks=[guard, StepLog(run / "steps.jsonl", guard)],
     )  # fmt: skip
-    checkpoints = sorted(run.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    result = trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
-    save_adapter(model, run / "adapter", model_folder)
+    train_in_float32(model)  # which TRL undoes on a quantised base
+    checkpoint = last_whole(run)
+    forget_after(run / "steps.jsonl", step_of(checkpoint) if checkpoint else 0)
+    with full_disk_told(run):
+        result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        save_adapter(model, run / "adapter", model_folder)
     return {key: float(value) for key, value in result.metrics.items()}
 
 
@@ -92,6 +111,9 @@ def arguments(settings: SftSettings, run: Path) -> SFTConfig:
     return SFTConfig(
         output_dir=str(run),
         per_device_train_batch_size=settings.batch_rows,
+        gradient_accumulation_steps=settings.accumulate,
+        packing=settings.packing != "none",
+        packing_strategy="bfd",
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps,
         learning_rate=settings.learning_rate,
@@ -107,7 +129,7 @@ def arguments(settings: SftSettings, run: Path) -> SFTConfig:
         use_cpu=not torch.cuda.is_available(),
         logging_steps=1,
         save_steps=settings.save_steps,
-        save_total_limit=1,
+        save_total_limit=KEPT,
         seed=settings.seed,
         report_to=[],
         dataloader_pin_memory=False,
