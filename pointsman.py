@@ -114,6 +114,12 @@ def train_verified_sft(given: argparse.Namespace) -> None:
     main(given.config)
 
 
+def train_grpo(given: argparse.Namespace) -> None:
+    from training.stages.grpo import main
+
+    main(given.config)
+
+
 def specialist_create(given: argparse.Namespace) -> None:
     from training.specialist import create
 
@@ -177,6 +183,7 @@ def make_parser() -> Parser:
     config_of(add(train, "sft", train_sft, "supervised fine-tuning; writes a bundle"))
 
     config_of(add(train, "verified_sft", train_verified_sft, "fine-tuning on own answers that execution accepts"))
+    config_of(add(train, "grpo", train_grpo, "reinforcement learning from executed answers"))
 
     specialist = group(commands.add_parser("specialist", help="make a specialist of a package by one command"))
     command = add(specialist, "create", specialist_create, "from an installed package's doctests to a bundle")
