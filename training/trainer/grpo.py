@@ -23,7 +23,6 @@ import torch
 from datasets import Dataset
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, TrainerCallback
-from trl import GRPOConfig, GRPOTrainer
 
 from training.errors import StageStopped
 from training.grpo.journal import STEPS, Journal
@@ -31,6 +30,7 @@ from training.grpo.practice import Batch
 from training.grpo.scheduler import Scheduler
 from training.stages.config import GrpoSettings
 from training.trainer.adapters import copy_adapter, save_adapter
+from training.trainer.trl_grpo import GRPOConfig, GRPOTrainer
 
 STATE = "scheduler.json"
 
