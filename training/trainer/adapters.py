@@ -36,6 +36,8 @@ def with_adapter(model_folder: Path, rank: int, alpha: float, start: Path | None
         if found != rank:
             raise StageError(f'adapter "{start}" has rank "{found}", the stage {rank}: give the stage rank {found}')
         model = PeftModel.from_pretrained(base, start, is_trainable=True)
+        # Each time it saves, PEFT looks the base's vocabulary up, by its id in a hub.
+        model.peft_config["default"].base_model_name_or_path = str(model_folder)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
