@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from machine.environment import prepare
+from machine.environment import cpu_build, prepare
 from training.evaluate.offline import require_plugin
 from training.generation import Sampled, Text, Wanted
 
 if TYPE_CHECKING:
     from training.engine import Engine
+
+GPU_SHARE = 0.3
 
 
 class Sampler(Protocol):
@@ -60,7 +62,9 @@ class VllmSampler:
         arguments = {
             **prepare({"VLLM_LOGGING_LEVEL": "ERROR"}), "seed": 0,
             # As the loss sees them: after division by the temperature.
-            "logprobs_mode": "processed_logprobs", **self._arguments,
+            "logprobs_mode": "processed_logprobs",
+            # The model that is trained lives on the same device.
+            **({} if cpu_build() else {"gpu_memory_utilization": GPU_SHARE}), **self._arguments,
         }  # fmt: skip
         # vllm reads the environment when it is imported, so its module waits for prepare().
         module = importlib.import_module("training.engine")

@@ -21,7 +21,7 @@ def batch(run: SmallRun) -> dict[str, Any]:
     prompt, answers = torch.randint(5, 900, (4, 3), generator=draw), torch.randint(5, 900, (4, LONGEST), generator=draw)
     mask = (torch.arange(LONGEST)[None] < torch.tensor([6, 2, 4, 5])[:, None]).int()
     now = reference_logprobs(run, prompt, answers)
-    old = now.detach() + torch.linspace(-0.5, 0.5, LONGEST)[None] * torch.tensor([1.0, -1.0, 0.7, 1.0])[:, None]
+    old = now + torch.linspace(-0.5, 0.5, LONGEST)[None] * torch.tensor([1.0, -1.0, 0.7, 1.0])[:, None]
     return {
         "prompt_ids": prompt, "prompt_mask": torch.ones_like(prompt), "completion_ids": answers,
         "completion_mask": mask, "advantages": torch.tensor(ADVANTAGES), "num_items_in_batch": mask.sum(),
@@ -33,7 +33,7 @@ def reference_logprobs(run: SmallRun, prompt: torch.Tensor, answers: torch.Tenso
     """Log-probabilities (rows, tokens) of the answers by the model's plain forward pass."""
     with torch.autocast("cpu", torch.bfloat16):
         logits = run.model(input_ids=torch.cat([prompt, answers], 1)).logits[:, prompt.shape[1] - 1 : -1]
-    return logits.float().log_softmax(-1).gather(-1, answers[..., None]).squeeze(-1)
+    return logits.detach().float().log_softmax(-1).gather(-1, answers[..., None]).squeeze(-1)
 
 
 def reference(loss: str, inputs: dict[str, Any], logprobs: torch.Tensor) -> float:
