@@ -139,6 +139,12 @@ def train_verified_sft(given: argparse.Namespace) -> None:
     main(given.config)
 
 
+def train_grpo(given: argparse.Namespace) -> None:
+    from training.stages.grpo import main
+
+    main(given.config)
+
+
 def train_pipeline(given: argparse.Namespace) -> None:
     from training.pipeline import main
 
@@ -208,6 +214,7 @@ def make_parser() -> Parser:
     stage_of(add(train, "raw_sft", train_raw_sft, "fine-tuning on source files; harms an instruction model"))
     stage_of(add(train, "sft", train_sft, "supervised fine-tuning; writes a bundle"))
     stage_of(add(train, "verified_sft", train_verified_sft, "fine-tuning on own answers that execution accepts"))
+    config_of(add(train, "grpo", train_grpo, "reinforcement learning from executed answers"))
     config_of(add(train, "pipeline", train_pipeline, "several stages, one after the other; a killed one goes on"))
 
     specialist = group(commands.add_parser("specialist", help="make a specialist of a package by one command"))

@@ -17,6 +17,7 @@ from pointsman import (
     index_build,
     make_parser,
     serve,
+    train_grpo,
     train_pipeline,
     train_raw_sft,
     train_sft,
@@ -26,6 +27,7 @@ from service.config import ServiceConfig
 from training.config import RawSftConfig, SftConfig
 from training.evaluate.config import EvaluateConfig
 from training.gate.config import GateConfig
+from training.grpo.config import GrpoConfig
 from training.stages.config import PipelineConfig, VerifiedConfig
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +40,7 @@ MEANS: dict[tuple[str, Callable[..., Any]], type[Settings]] = {
     ("training", train_sft): SftConfig,
     ("training", train_verified_sft): VerifiedConfig,
     ("training", train_pipeline): PipelineConfig,
+    ("training", train_grpo): GrpoConfig,
     ("training", evaluate): EvaluateConfig,
 }
 

@@ -6,18 +6,35 @@ works while the loop waits for nothing but the model. Not covered: several devic
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vllm import LLM, SamplingParams
 from vllm.lora.request import LoRARequest
+from vllm.outputs import RequestOutput
 from vllm.sampling_params import RequestOutputKind
 
 from machine.lora import LORA_RANKS
 from training.config import PROJECTIONS
 from training.errors import EngineError
-from training.generation import Generated, Generation
+from training.generation import Generated, Generation, Sampled, Text, Wanted
+
+# One token more has to be generated, which nobody reads.
+SCORING = SamplingParams(
+    temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request in the engine's terms."""
+
+    key: str
+    tokens: list[int]
+    params: SamplingParams
+    adapter: LoRARequest | None
 
 
 class Engine:
@@ -49,6 +66,7 @@ class Engine:
             name: LoRARequest(name, number, str(folder.resolve()))
             for number, (name, (folder, _)) in enumerate(adapters.items(), 1)
         }
+        self._newest = len(adapters)
         self._tokenizer = self._llm.get_tokenizer()
         self._longest = self._llm.model_config.max_model_len
 
@@ -57,28 +75,73 @@ class Engine:
 
         Closing the iterator ends what is under way.
         """
-        engine = self._llm.llm_engine
         by_key = {one.key: one for one in wanted}
         prompts = {one.key: self._prompt(one) for one in wanted}
-        for key, tokens in prompts.items():
-            one = by_key[key]
-            room = self._longest - len(tokens)
-            engine.add_request(
-                key, {"prompt_token_ids": tokens}, sampling(one, min(one.max_tokens, room)),
-                lora_request=self._adapters[one.adapter] if one.adapter else None,
-            )  # fmt: skip
+        requests = [
+            Request(
+                one.key, prompts[one.key], sampling(one, min(one.max_tokens, self._longest - len(prompts[one.key]))),
+                self._adapters[one.adapter] if one.adapter else None,
+            )
+            for one in wanted
+        ]  # fmt: skip
+        for output in self._finished(requests):
+            one, last = by_key[output.request_id], output.outputs[0]
+            yield Generated(
+                one.key, one.prefix + last.text, str(last.finish_reason), len(prompts[one.key]), len(last.token_ids)
+            )
+
+    def sample(self, wanted: Sequence[Wanted], adapter: str | None) -> Iterator[Sampled]:
+        """Every continuation as it is ready, by tokens; closing the iterator ends what is under way."""
+        for output in self._finished(
+            Request(one.key, one.prompt_ids, drawing(one), self._adapters[adapter] if adapter else None)
+            for one in wanted
+        ):
+            last = output.outputs[0]
+            tokens = list(last.token_ids)
+            chosen = [float(top[token].logprob) for token, top in zip(tokens, last.logprobs, strict=True)]
+            yield Sampled(output.request_id, tokens, chosen, str(last.finish_reason))
+
+    def score(self, texts: Sequence[Text], adapter: str | None) -> list[list[float]]:
+        """The log-probability in nats of each token that follows a prompt, at temperature 1."""
+        lora = self._adapters[adapter] if adapter else None
+        requests = [Request(str(n), [*text[0], *text[1]], SCORING, lora) for n, text in enumerate(texts)]
+        given = {output.request_id: output.prompt_logprobs for output in self._finished(requests)}
+        return [
+            [float(top[token].logprob) for token, top in zip(tokens, given[str(n)][len(prompt) :], strict=True)]
+            for n, (prompt, tokens) in enumerate(texts)
+        ]
+
+    def swap_adapter(self, name: str, folder: Path) -> None:
+        """Serve this adapter in place of all others; nothing may be under way.
+
+        The name must be new: what vLLM cached of prompts goes by an adapter's name, weights by its number.
+        """
+        engine = self._llm.llm_engine
+        if name in self._adapters:
+            raise EngineError(f'adapter "{name}" was served before: give the new version a new name')
+        for old in self._adapters.values():
+            engine.remove_lora(old.lora_int_id)
+        self._newest += 1
+        request = LoRARequest(name, self._newest, str(folder.resolve()))
+        if not engine.add_lora(request):
+            raise EngineError(f'vLLM refuses the adapter "{folder}": it does not fit the model or the rank')
+        self._adapters = {name: request}
+
+    def _finished(self, requests: Iterable[Request]) -> Iterator[RequestOutput]:
+        """Each request's output when it has ended; what is left when the caller goes away is aborted."""
+        engine, waiting = self._llm.llm_engine, set()
+        for one in requests:
+            engine.add_request(one.key, {"prompt_token_ids": one.tokens}, one.params, lora_request=one.adapter)
+            waiting.add(one.key)
         try:
             while engine.has_unfinished_requests():
                 for output in engine.step():
                     if output.finished:
-                        one, last = by_key.pop(output.request_id), output.outputs[0]
-                        yield Generated(
-                            one.key, one.prefix + last.text, str(last.finish_reason), len(prompts[one.key]),
-                            len(last.token_ids),
-                        )  # fmt: skip
+                        waiting.discard(output.request_id)
+                        yield output
         finally:
-            if by_key and engine.has_unfinished_requests():
-                engine.abort_request(list(by_key))
+            if waiting and engine.has_unfinished_requests():
+                engine.abort_request(list(waiting))
 
     def _prompt(self, one: Generation) -> list[int]:
         """The tokens of the chat up to where the model goes on."""
@@ -100,5 +163,13 @@ def sampling(one: Generation, max_tokens: int) -> SamplingParams:
     """vLLM's parameters; only the finished text is handed out."""
     return SamplingParams(
         temperature=one.temperature, top_p=one.top_p, seed=one.seed, max_tokens=max_tokens, stop=list(one.stop),
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )  # fmt: skip
+
+
+def drawing(one: Wanted) -> SamplingParams:
+    """vLLM's parameters for tokens with the log-probability of each one drawn."""
+    return SamplingParams(
+        temperature=one.temperature, seed=one.seed, max_tokens=one.max_tokens, logprobs=0, detokenize=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )  # fmt: skip

@@ -6,8 +6,13 @@ TrainingFault
 ├── BenchmarkError   a benchmark that cannot be read, or whose check does not tell right from wrong
 ├── LeakError        held-out code found in training rows or in the index
 ├── StageError       a training stage that cannot start, or had to stop, as its config asks
+│   └── StageStopped     a check ended a run that had begun; the adapter of a good point is kept
 └── ServiceError     the service under evaluation answered with an error
 """
+
+from typing import Literal
+
+Keep = Literal["best", "checkpoint", "current"]
 
 
 class TrainingFault(Exception):
@@ -32,6 +37,17 @@ class LeakError(TrainingFault):
 
 class StageError(TrainingFault):
     """A stage refuses to start or stopped: its data, its start or its checks do not allow it."""
+
+
+class StageStopped(StageError):
+    """A check ended a run; `keep` says whose adapter becomes the result.
+
+    "best" is the best that the canary measured, "checkpoint" the last one saved, "current" what there is.
+    """
+
+    def __init__(self, message: str, keep: Keep = "best") -> None:
+        super().__init__(message)
+        self.keep: Keep = keep
 
 
 class ServiceError(TrainingFault):

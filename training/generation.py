@@ -27,3 +27,31 @@ class Generated:
     finish: str
     prompt_tokens: int
     completion_tokens: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One continuation of a prompt's tokens; greedy at temperature 0."""
+
+    key: str
+    prompt_ids: list[int]
+    temperature: float
+    seed: int | None
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The tokens drawn, the end token included, and the log-probability in nats of each, at the temperature drawn at.
+
+    `finish` is "stop" or "length".
+    """
+
+    key: str
+    token_ids: list[int]
+    logprobs: list[float]
+    finish: str
+
+
+# The tokens of a prompt and of what follows it.
+Text = tuple[list[int], list[int]]

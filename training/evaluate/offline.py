@@ -44,11 +44,8 @@ class Offline:
 
     def _named(self) -> list[tuple[str, Path]]:
         """The adapters; refused where the engine would not apply them as it should."""
-        if self._settings.adapters and cpu_build() and not lora_plugin_found():
-            # Without it vLLM answers base rows with an adapter's weights, in silence.
-            raise EngineError(
-                f'vLLM will not find the plugin "{LORA_PLUGIN}": run `make setup`, and name it in VLLM_PLUGINS'
-            )
+        if self._settings.adapters:
+            require_plugin()
         return list(self._settings.adapters.items())
 
     def identity(self, model: str) -> Facts:
@@ -102,6 +99,15 @@ class Offline:
             self._engine.close()
             self._engine = None
             gc.collect()
+
+
+def require_plugin() -> None:
+    """Raise EngineError where the engine would not apply adapters as it should."""
+    if cpu_build() and not lora_plugin_found():
+        # Without it vLLM answers base rows with an adapter's weights, in silence.
+        raise EngineError(
+            f'vLLM will not find the plugin "{LORA_PLUGIN}": run `make setup`, and name it in VLLM_PLUGINS'
+        )
 
 
 def rank_of(name: str, folder: Path, base: BaseFacts) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from index.config import read_config
 from training.config import RawSftConfig, SftConfig
 from training.errors import StageError
+from training.grpo.config import GrpoConfig
 from training.raw import refuse_risk
 from training.stages.config import PipelineConfig, VerifiedConfig
 from training.stages.recipes import RECIPES, AnyStage
@@ -64,9 +65,12 @@ class Link:
     def steps(self) -> tuple[int, int | None]:
         """Optimiser steps made, and to make in all; None where that is not known yet."""
         made = last_step(self.run / "steps.jsonl")
-        settings, step = self.config.sft, int(made.get("step", 0))
+        step = int(made.get("step", 0))
         if (self.run / RESULT).is_file():
             return step, step
+        if isinstance(self.config, GrpoConfig):
+            return step, self.config.grpo.steps
+        settings = self.config.sft
         if settings.max_steps > 0:
             return step, settings.max_steps
         return step, round(step * settings.epochs / made["epoch"]) if made.get("epoch") else None
@@ -103,7 +107,7 @@ def refuse_broken(chain: Sequence[Link]) -> None:
             refuse_missing(link, needed, chain[:number], chain[number + 1 :])
         if isinstance(link.config, RawSftConfig):
             refuse_risk(link.config)
-        if isinstance(link.config, VerifiedConfig):
+        if isinstance(link.config, VerifiedConfig | GrpoConfig):
             head_of(link.path)
         refuse_other(link.config)
         refuse_unlike(link, chain[:number])
@@ -137,13 +141,18 @@ def refuse_unlike(link: Link, before: Sequence[Link]) -> None:
     for other in before:
         if start is None or other.path.resolve() != start.resolve():
             continue
-        if other.config.sft.rank != link.config.sft.rank:
+        mine, theirs = rank_of(link), rank_of(other)
+        if None not in (mine, theirs) and mine != theirs:
             raise StageError(
-                f'stage "{link}" has rank "{link.config.sft.rank}" and goes on from an adapter of rank '
-                f'"{other.config.sft.rank}": give both the same'
+                f'stage "{link}" has rank "{mine}" and goes on from an adapter of rank "{theirs}": give both the same'
             )
-        if (mine := base_of(link)) != (theirs := base_of(other)):
-            raise StageError(f'stage "{link}" has the base "{mine}", the one it goes on from "{theirs}": give it that')
+        if (base := base_of(link)) != (another := base_of(other)):
+            raise StageError(f'stage "{link}" has the base "{base}", the one it goes on from "{another}": give it that')
+
+
+def rank_of(link: Link) -> int | None:
+    """The rank that a stage's config names; a stage grpo takes that of its start."""
+    return None if isinstance(link.config, GrpoConfig) else link.config.sft.rank
 
 
 def base_of(link: Link) -> str:

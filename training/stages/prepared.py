@@ -20,7 +20,7 @@ from training.rows import Row
 from training.sft import prepare_index, prepare_rows, prepare_tasks
 from training.stages import raw_sft
 from training.stages.config import ProblemSettings, VerifiedConfig
-from training.stages.recipes import RECIPES, AnyStage
+from training.stages.recipes import ROW_RECIPES, RowStage
 from training.stages.start import head_of, open_run
 from training.tasks import read_tasks
 
@@ -31,7 +31,7 @@ class Prepared:
 
     stage: str
     path: Path
-    config: AnyStage
+    config: RowStage
     model: Path
     rows: list[Row] | None
     samples: int = 0
@@ -51,7 +51,7 @@ class Prepared:
 
 def prepare(stage: str, path: Path) -> Prepared:
     """Read a stage's config and make its rows where that takes no model; raises what the stage itself would raise."""
-    config = read_config(path, RECIPES[stage])
+    config = read_config(path, ROW_RECIPES[stage])
     if isinstance(config, VerifiedConfig):
         home, file = head_of(path), config.run / "rows.jsonl"
         rows = read_rows(file) if file.is_file() else None

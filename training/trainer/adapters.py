@@ -6,6 +6,7 @@ of its own.
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -37,6 +38,8 @@ def with_adapter(
         if found != rank:
             raise StageError(f'adapter "{start}" has rank "{found}", the stage {rank}: give the stage rank {found}')
         model = PeftModel.from_pretrained(base, start, is_trainable=True)
+        # Each time it saves, PEFT looks the base's vocabulary up, by its id in a hub.
+        model.peft_config["default"].base_model_name_or_path = str(model_folder)
     train_in_float32(model)
     keep_input_dtype(model)
     return model
@@ -60,8 +63,21 @@ def keep_input_dtype(model: torch.nn.Module) -> None:
 
 
 def save_adapter(model: PeftModel, folder: Path, model_folder: Path) -> None:
-    """PEFT files alone, in bfloat16, naming the base by its id."""
-    model.save_pretrained(str(folder))
+    """PEFT files alone, in bfloat16, naming the base by its id; a frozen copy for reference is not saved."""
+    model.save_pretrained(str(folder), selected_adapters=["default"])
+    finish_adapter(folder, model_folder)
+
+
+def copy_adapter(source: Path, folder: Path, model_folder: Path) -> None:
+    """The adapter in a checkpoint or elsewhere as save_adapter would have written it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        shutil.copyfile(source / name, folder / name)
+    finish_adapter(folder, model_folder)
+
+
+def finish_adapter(folder: Path, model_folder: Path) -> None:
+    """Bring PEFT's files into the form that is kept."""
     save_in_bfloat16(folder)
     name_base(folder, base_facts(model_folder).id)
 
