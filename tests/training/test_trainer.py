@@ -1,15 +1,22 @@
 """The trainer on a two-layer random model with the tiny model's tokenizer: real TRL and PEFT, seconds."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from datasets import Dataset
 from safetensors import safe_open
+from transformers import AutoTokenizer
+from trl import SFTTrainer
 
 from training.config import SftSettings
 from training.rows import Row, chat_row
-from training.trainer.sft import train_adapter
+from training.trainer.adapters import with_adapter
+from training.trainer.sft import CompletionTrainer, arguments, train_adapter
 
 pytestmark = pytest.mark.assets
 
@@ -61,6 +68,30 @@ def test_a_killed_run_goes_on_from_its_checkpoint(small_model: Path, tmp_path: P
         json.loads(line)["step"] for line in (tmp_path / "steps.jsonl").read_text().splitlines() if '"loss"' in line
     ]
     assert steps == [1, 2, 3, 4]
+
+
+def test_logits_at_the_answers_alone_give_the_loss_and_the_gradients_of_all(small_model: Path, tmp_path: Path) -> None:
+    """Rows of several lengths in one padded batch, against TRL's own loss."""
+    many = [chat_row([{"role": "user", "content": "word " * n}], f"result = {n} + {n}") for n in (1, 40, 9, 25)]
+    found = {}
+    for kind in (SFTTrainer, CompletionTrainer):
+        torch.manual_seed(0)
+        trainer = kind(
+            model=with_adapter(small_model, 4, 8), args=arguments(settings(batch_rows=4, max_steps=2), tmp_path),
+            train_dataset=Dataset.from_list(many), processing_class=AutoTokenizer.from_pretrained(small_model),
+        )  # fmt: skip
+        trainer.train()
+        found[kind] = [(log["loss"], log["grad_norm"]) for log in trainer.state.log_history if "loss" in log]
+    for mine, theirs in zip(found[CompletionTrainer], found[SFTTrainer], strict=True):
+        assert mine == pytest.approx(theirs, rel=0.01)
+
+
+def test_nobody_is_told_of_a_training() -> None:
+    """As a program that only imports what trains, whatever stood in its environment."""
+    program = "import training.trainer, huggingface_hub.constants as c; print(c.HF_HUB_DISABLE_TELEMETRY)"
+    environment = {k: v for k, v in os.environ.items() if k not in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
 
 
 def test_rows_beyond_the_length_are_left_out(small_model: Path, tmp_path: Path) -> None:

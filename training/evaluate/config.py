@@ -116,6 +116,9 @@ class BenchmarkSettings(Asking):
     conditions: list[str] | None = Field(default=None, description="Labels to ask it under; none means all.")
     draw: int | None = Field(default=None, ge=1, description="Ask this many items, drawn with seed 0; none asks all.")
     published: Published | None = Field(default=None, description="A score that others report.")
+    evidence: Path | None = Field(
+        default=None, description="Folder of an index whose evidence stands before each question, as a service puts it."
+    )
     sandbox: SandboxConfig | None = Field(default=None, description="How programs are run.")
 
     @field_validator("benchmark")

@@ -4,7 +4,13 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
+from index.bundle import SEARCH_DEPTH, check_encoder
+from index.embed import CachedEncoder, load_encoder
+from index.load import load_index
+from index.prompt import choose_evidence, gate_query, with_evidence
 from training.config import TaskSettings
 from training.errors import BenchmarkError
 from training.evaluate.benchmarks.doctests import package_task_rows
@@ -32,7 +38,22 @@ def load_items(settings: BenchmarkSettings) -> list[Item]:
             raise BenchmarkError(f'exclude names "{id_}", which benchmark "{settings.label}" does not hold: correct it')
     if not items:
         raise BenchmarkError(f'exclude leaves nothing of benchmark "{settings.label}": name fewer ids')
-    return drawn(list(items.values()), settings)
+    asked = drawn(list(items.values()), settings)
+    return asked if settings.evidence is None else informed(asked, settings.evidence)
+
+
+def informed(items: list[Item], folder: Path) -> list[Item]:
+    """The items with what an index finds for each before it, in the words of the service."""
+    index = load_index(folder)
+    encoder = CachedEncoder(load_encoder(index.encoder))
+    check_encoder(folder, index, encoder)
+    queries = [gate_query([{"role": "user", "content": item.prompt}]) for item in items]
+    found = []
+    for item, query, vector in zip(items, queries, encoder.encode(queries), strict=True):
+        hits = choose_evidence(index.search(query, vector, SEARCH_DEPTH))
+        message = with_evidence([{"role": "user", "content": item.prompt}], [hit.document for hit in hits])
+        found.append(replace(item, prompt=message[0]["content"]))
+    return found
 
 
 def drawn(items: list[Item], settings: BenchmarkSettings) -> list[Item]:

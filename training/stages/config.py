@@ -1,7 +1,7 @@
 """Settings that every stage after the first has, read from configs/training/."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -58,7 +58,9 @@ class VerifiedConfig(StageConfig):
     max_tokens: int = Field(default=256, ge=16, description="Longest answer, in tokens.")
     max_model_len: int = Field(default=2048, ge=64, description="Longest question and answer together, in tokens.")
     selection: SelectionSettings = SelectionSettings()
-    references: bool = Field(default=True, description="Whether the rows of the first stage are learnt again beside.")
+    references: Literal["none", "unsolved", "all"] = Field(
+        default="unsolved", description="Of which training tasks the documented answer is learnt beside."
+    )
     go_on: bool = Field(default=True, description="Whether the start's adapter goes on; else a new one is made.")
     sft: SftSettings = SftSettings()
     seed: int = Field(default=0, description="Seed of draws and of evidence.")

@@ -2,11 +2,12 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from training.extract import first_block
 from training.stages.config import SelectionSettings
+from training.tasks import normalised
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,11 @@ class Selection:
     sources: Mapping[str, tuple[int, int]]
 
 
-def chosen(samples: Iterable[Sample], settings: SelectionSettings) -> Selection:
+def chosen(samples: Iterable[Sample], settings: SelectionSettings, held_out: Set[str] = frozenset()) -> Selection:
     """Of each problem the programs that passed, those written most often first, as many as its difficulty allows.
 
-    Samples of which nothing is known count nowhere.
+    Samples of which nothing is known count nowhere. A program with one of the statements `held_out` is not chosen: the
+    model found it by itself, but learning it would make a held-out task one of training.
     """
     by_item: dict[str, list[Sample]] = {}
     sources: Counter[str] = Counter()
@@ -62,7 +64,8 @@ def chosen(samples: Iterable[Sample], settings: SelectionSettings) -> Selection:
     for item, mine in by_item.items():
         passed = [sample for sample in mine if sample.passed]
         distinct = programs_of(passed)
-        kept = list(distinct)[: allowed(len(passed) / len(mine), settings)]
+        usable = [code for code in distinct if held_out.isdisjoint(normalised(code))]
+        kept = usable[: allowed(len(passed) / len(mine), settings)]
         tallies[item] = Tally(len(mine), len(passed), len(distinct), len(kept))
         if kept:
             programs[item] = kept
@@ -76,7 +79,7 @@ def programs_of(samples: Iterable[Sample]) -> list[str]:
     """
     written: dict[str, list[str]] = {}
     for sample in samples:
-        code = first_block(sample.text)
+        code = first_block(sample.text).strip()
         try:
             written.setdefault(ast.dump(ast.parse(code)), []).append(code)
         except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -26,7 +26,7 @@ from training.evaluate.measure import Bench, Cell, measure, questions_of
 from training.evaluate.offline import BASE, Offline
 from training.evaluate.run import alone, progress
 from training.extract import first_block
-from training.leak import clean_train, refuse_overlap
+from training.leak import clean_train, held_out_statements, refuse_overlap
 from training.rows import Row, chat_row, make_rows
 from training.sandbox import Sandbox
 from training.sft import pack
@@ -67,13 +67,17 @@ def prepare_rows(config: VerifiedConfig, start: Start, encoder: Encoder) -> list
     tasks, index = start.tasks(), start.index()
     problems = [load_problems(one, start, encoder.encode, config.seed, IDLE) for one in config.problems]
     samples = sampled(config, start, problems)
-    selections = {one.name: chosen(samples[one.name], config.selection) for one in problems}
+    held_out = held_out_statements(tasks)
+    selections = {one.name: chosen(samples[one.name], config.selection, held_out) for one in problems}
     found = report(selections)
     (config.run / YIELD).write_text(json.dumps(found, indent=1) + "\n")
     Console().print(table(found))
-    rows = [*verified_rows(problems, selections)]
-    if config.references:
-        rows += make_rows(clean_train(tasks), index, encoder.encode, start.home.rows, config.seed)
+    solved = {id_ for one in selections.values() for id_ in one.programs}
+    left = {"none": [], "unsolved": [t for t in clean_train(tasks) if t.id not in solved], "all": clean_train(tasks)}
+    rows = [
+        *verified_rows(problems, selections),
+        *make_rows(left[config.references], index, encoder.encode, start.home.rows, config.seed),
+    ]
     refuse_overlap([first_block(row["completion"][0]["content"]) for row in rows], index.documents, tasks)
     partial_path = path.with_suffix(".partial")
     partial_path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

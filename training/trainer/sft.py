@@ -14,6 +14,7 @@ from datasets import Dataset
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from machine.heap import keep_freed_memory
 from training.config import SftSettings
 from training.rows import Row
 from training.trainer.adapters import save_adapter, with_adapter
@@ -31,6 +32,30 @@ class StepLog(TrainerCallback):
             file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
 
 
+class CompletionTrainer(SFTTrainer):
+    """TRL's trainer with logits at the completions' positions alone.
+
+    TRL 1.16 does so only where Triton is. Elsewhere it projects every position onto the vocabulary, and again in the
+    backward pass: half of the time where the prompt is long and the answer short (benchmarks/training.py).
+    """
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Sum of the negative log-likelihoods, in nats, by the number of completion tokens in the whole update."""
+        labels = inputs["labels"]
+        first = int((labels != -100).any(0).nonzero()[0])  # a token is predicted at the position before it
+        kept = torch.arange(max(first - 1, 0), labels.shape[1] - 1, device=labels.device)
+        given = {key: value for key, value in inputs.items() if key != "labels"}
+        outputs = model(**given, logits_to_keep=kept, use_cache=False)
+        wanted = labels[:, kept + 1]
+        total = torch.nn.functional.cross_entropy(
+            outputs.logits.float().flatten(0, 1), wanted.flatten(), ignore_index=-100, reduction="sum"
+        )
+        loss = total / ((wanted != -100).sum() if num_items_in_batch is None else num_items_in_batch)
+        return (loss, outputs) if return_outputs else loss
+
+
 def train_adapter(
     model_folder: Path, rows: Sequence[Row], settings: SftSettings, run: Path, start: Path | None = None
 ) -> dict[str, float]:
@@ -39,11 +64,12 @@ def train_adapter(
     A new adapter, or the one at `start` going on. Continues from the last checkpoint in `run` when an earlier call was
     killed.
     """
+    keep_freed_memory()
     torch.manual_seed(settings.seed)
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     fitting = [row for row in rows if length(tokenizer, row) <= settings.max_length_tokens]
     model = with_adapter(model_folder, settings.rank, settings.alpha, start)
-    trainer = SFTTrainer(
+    trainer = CompletionTrainer(
         model=model,
         args=arguments(settings, run),
         train_dataset=Dataset.from_list(fitting),
