@@ -11,11 +11,12 @@ import yaml
 from index.build import IndexConfig
 from index.config import Settings, read_config
 from index.errors import ConfigError
-from pointsman import evaluate, gate_evaluate, index_build, make_parser, serve, train_sft
+from pointsman import evaluate, gate_evaluate, index_build, make_parser, serve, train_sft, train_verified_sft
 from service.config import ServiceConfig
 from training.config import SftConfig
 from training.evaluate.config import EvaluateConfig
 from training.gate.config import GateConfig
+from training.stages.config import VerifiedConfig
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -24,6 +25,7 @@ MEANS: dict[tuple[str, Callable[..., Any]], type[Settings]] = {
     ("index", index_build): IndexConfig,
     ("gate", gate_evaluate): GateConfig,
     ("training", train_sft): SftConfig,
+    ("training", train_verified_sft): VerifiedConfig,
     ("training", evaluate): EvaluateConfig,
 }
 

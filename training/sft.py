@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,7 +24,10 @@ from index.sources.config import PackageSource
 from index.sources.read import read_sources
 from index.store import Index, make_index
 from starter import resolve_model
+from training.checks.contamination import copy_stamp, stamp_result, worded
+from training.checks.training import Training, check_training
 from training.config import PROJECTIONS, SftConfig
+from training.evaluate.benchmarks.doctests import task_item
 from training.extract import first_block
 from training.gate.calibrate import domain_calibration
 from training.gate.config import GateConfig
@@ -76,6 +80,7 @@ def fit(config: SftConfig, rows: list[Row]) -> Path:
     if not result.is_file():
         metrics = train_adapter(resolve_model(config.model), rows, config.sft, config.run)
         result.write_text(json.dumps(metrics, indent=2) + "\n")
+    stamp_result(config.run)
     return config.run / ADAPTER
 
 
@@ -86,6 +91,7 @@ def pack(config: SftConfig, run: Path, tasks: list[Task], index: Index, encoder:
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(run / ADAPTER, partial / "adapter")
     shutil.copytree(config.run / "index", partial / "index")
+    copy_stamp(run, partial)
     labels = read_config(config.gate, GateConfig)
     calibration = domain_calibration(labels, config.names, config.rivals, index, encoder.encode, labels.seed)
     (partial / "calibration.json").write_text(calibration.model_dump_json(indent=2) + "\n")
@@ -110,7 +116,8 @@ def manifest_facts(config: SftConfig, run: Path, tasks: list[Task], encoder: Enc
             "source": tasks[0].source, "licence": tasks[0].licence,
             "tasks": file_hash(config.run / "tasks.jsonl"), "rows": file_hash(run / "rows.jsonl"),
         },
-        "contamination": f"{len(held_out)} tasks of {names} method names held out; no row and no indexed document "
+        "contamination": worded(run)
+        or f"{len(held_out)} tasks of {names} method names held out; no row and no indexed document "
         "holds a statement of their references, compared as syntax",
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft", "faiss-cpu")},
         "git_commit": git_commit(),
@@ -148,5 +155,12 @@ def main(path: Path) -> None:
     encoder = load_encoder(config.encoder)
     tasks = prepare_tasks(config)
     index = prepare_index(config, tasks, encoder)
-    fit(config, prepare_rows(config, tasks, index, encoder))
+    rows = prepare_rows(config, tasks, index, encoder)
+    check_training(
+        Training(
+            config.run, resolve_model(config.model), rows, [task_item(t.id, asdict(t)) for t in clean_train(tasks)],
+            config.sft, config.evaluations, config.allow_contaminated, bundle=config.bundle,
+        )
+    )  # fmt: skip
+    fit(config, rows)
     Console().print(f"bundle written: {pack(config, config.run, tasks, index, encoder)}")

@@ -5,6 +5,8 @@ asks for a value gets what it returns. The sandbox's own corpus of attacks is la
 those that a model could come upon, to be tried on the problems of a stage.
 """
 
+from collections.abc import Mapping
+
 from training.evaluate.benchmarks.code import CodeCheck
 from training.evaluate.benchmarks.doctests import TaskCheck
 from training.evaluate.benchmarks.gsm8k import NumberCheck
@@ -81,11 +83,10 @@ def cheat(*args, **kwargs):
 
 def wrong_answers(item: Item) -> dict[str, str]:
     """Answers by name that must not pass: nothing, an exception, a constant, and the reference's value in a list."""
-    found = {"empty": "", "no code": "I cannot answer that."}
-    found |= {name: answer_of(item, code) for name, code in WRONG.items()}
+    found = {"empty": "", "no code": "I cannot answer that.", **answers_of(item, WRONG)}
     if item.reference is not None and (code := another_value(item, first_block(item.reference))):
         found["another value"] = fenced(code)
-    return {name: answer for name, answer in found.items() if answer is not None}
+    return found
 
 
 def cheating_answers(item: Item) -> dict[str, str]:
@@ -93,19 +94,21 @@ def cheating_answers(item: Item) -> dict[str, str]:
     codes = dict(CHEATS)
     if isinstance(item.check, TaskCheck):
         codes["types in the display"] = SHOWN.format(text=item.check.task.expected.removeprefix("value:"))
-    found = {name: answer_of(item, code) for name, code in codes.items()}
-    return {name: answer for name, answer in found.items() if answer is not None}
+    return answers_of(item, codes)
 
 
-def answer_of(item: Item, code: str) -> str | None:
-    """Code that defines `cheat` as an answer of the form that the item's check reads; None where it reads no code."""
+def answers_of(item: Item, codes: Mapping[str, str]) -> dict[str, str]:
+    """Codes as answers to an item, by their names; none where its check reads no code."""
+    return {} if isinstance(item.check, NumberCheck) else {name: answer_of(item, code) for name, code in codes.items()}
+
+
+def answer_of(item: Item, code: str) -> str:
+    """Code that defines `cheat` as an answer of the form that the item's check reads."""
     check = item.check
-    if isinstance(check, NumberCheck):
-        return None
     if isinstance(check, TaskCheck):
         return fenced(f"{code}result = cheat()\n")
     if isinstance(check, ContestCheck):
-        return fenced(f"{code}{f'class Solution:{chr(10)}    {check.method} = cheat' if check.method else 'cheat()'}\n")
+        return fenced(f"{code}class Solution:\n    {check.method} = cheat\n" if check.method else f"{code}cheat()\n")
     entry = check.entry_point if isinstance(check, CodeCheck) else "cheat"
     return fenced(code.replace("def cheat(", f"def {entry}("))
 
@@ -116,7 +119,8 @@ def another_value(item: Item, reference: str) -> str:
         return f"{reference}\nresult = [result]\n"
     if isinstance(item.check, CodeCheck):
         entry = item.check.entry_point
-        return f"{reference}\nright_{entry} = {entry}\ndef {entry}(*args, **kwargs):\n    return [right_{entry}(*args, **kwargs)]\n"
+        wrapped = f"def {entry}(*args, **kwargs):\n    return [right_{entry}(*args, **kwargs)]\n"
+        return f"{reference}\nright_{entry} = {entry}\n{wrapped}"
     return ""
 
 

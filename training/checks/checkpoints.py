@@ -58,7 +58,7 @@ def last_whole(run: Path) -> Path | None:
 
 
 def check_checkpoints(run: Path) -> dict[str, Any]:
-    """Which checkpoint training goes on from, and which later ones it passes over; raises StageError as `last_whole`."""
+    """Where training goes on from, and what it passes over; raises StageError as `last_whole`."""
     chosen = last_whole(run)
     passed_over = {path.name: lacking(path) for path in checkpoints(run) if lacking(path)}
     return {"goes_on_from": chosen.name if chosen else None, "passed_over": passed_over}

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.checks.cheats import cheating_answers, wrong_answers
+from training.checks.verdicts import Gate
 from training.errors import StageError
 from training.evaluate.config import Condition, resolve, sandbox_of
 from training.evaluate.grade import Grader
 from training.evaluate.item import Item
+from training.evaluate.load import fingerprint
 from training.sandbox import Sandbox
 from training.stages.problems import Problems
 
@@ -31,6 +33,12 @@ class Fault:
     reason: str
 
 
+def grading_gate(problems: Problems) -> Gate:
+    """The gate of one source of problems."""
+    asked = problems.settings.model_dump(mode="json")
+    return Gate(f"grading {problems.name}", [fingerprint(problems.items), asked], lambda: grading(problems))
+
+
 def grading(problems: Problems, sample: int = SAMPLE, seed: int = 0) -> dict[str, Any]:
     """How many problems and answers were tried; raises StageError naming the problems that grade wrongly."""
     chosen = random.Random(seed).sample(problems.items, min(sample, len(problems.items)))
@@ -40,7 +48,11 @@ def grading(problems: Problems, sample: int = SAMPLE, seed: int = 0) -> dict[str
         faults = [fault for found in pool.map(lambda item: list(faults_of(item, grader)), chosen) for fault in found]
     refuse(problems.name, faults, len(chosen))
     answers = sum(len(wrong_answers(item)) + len(cheating_answers(item)) for item in chosen)
-    return {"problems": len(chosen), "wrong_answers": answers, "references": sum(i.reference is not None for i in chosen)}
+    return {
+        "problems": len(chosen),
+        "wrong_answers": answers,
+        "references": sum(i.reference is not None for i in chosen),
+    }
 
 
 def faults_of(item: Item, grader: Grader) -> Iterator[Fault]:

@@ -2,13 +2,14 @@
 
 id      the same item of the same source, in whichever edition (MBPP+ 601 is MBPP 601)
 text    the same question, letter case and punctuation aside
-13-gram most of a question's, or of a reference's, runs of 13 words stand in one training text
+13-gram most of the runs of 13 words of a question's prose, or of a reference, stand in one training text
 check   the same check, or one of its assertions: an answer learnt there passes here
 
 One shared run of 13 words is the usual alarm (Brown et al. 2020, arXiv 2005.14165, appendix C). Between sister methods
 of one library it rings for nearly all: 167 of 180 held-out Polars tasks share one with a training row, mostly of a
 frame that many examples use. So a share is asked for, that from which Touvron et al. 2023 (arXiv 2307.09288, appendix
-A.6) call an item dirty, after the runs that a template repeats are taken away.
+A.6) call an item dirty, after the runs that a template repeats are taken away. What a question gives in a block or as
+an assertion counts as its check.
 """
 
 import ast
@@ -24,6 +25,8 @@ from training.evaluate.item import Item
 from training.rows import Row
 
 WORD = re.compile(r"\w+")
+FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+ASSERTION = re.compile(r"^assert .*$", re.MULTILINE)
 GRAM_WORDS = 13
 SHARE = 0.8
 # Runs that the questions of more clusters hold are a template's words, or data that many of them use.
@@ -90,7 +93,7 @@ def by_key(texts: Sequence[Text], items: Sequence[Item]) -> Iterator[Hit]:
 
 def by_grams(texts: Sequence[Text], items: Sequence[Item]) -> Iterator[Hit]:
     """Hits by runs of words: a question's in any training text, a reference's in a training answer."""
-    asked = {item.id: grams(item.prompt) for item in items}
+    asked = {item.id: grams(prose(item.prompt)) for item in items}
     clusters = {item.id: item.cluster or item.id for item in items}
     common = boilerplate(asked, clusters)
     answered = {item.id: grams(item.reference or "") for item in items}
@@ -126,6 +129,12 @@ def boilerplate(asked: Mapping[str, set[str]], clusters: Mapping[str, str]) -> s
     held = {(clusters[id_], gram) for id_, own in asked.items() for gram in own}
     counted = Counter(gram for _, gram in held)
     return {gram for gram, count in counted.items() if count > BOILERPLATE_CLUSTERS}
+
+
+def prose(question: str) -> str:
+    """A question without fenced blocks and assertions; as it is where fewer words than a run would be left."""
+    left = ASSERTION.sub(" ", FENCED.sub(" ", question))
+    return left if len(words(left)) >= GRAM_WORDS else question
 
 
 def words(text: str) -> list[str]:
@@ -177,16 +186,23 @@ def assertions(test: str) -> Iterator[str]:
                 continue
 
 
+def one_line(text: str) -> str:
+    """A text with single spaces."""
+    return " ".join(text.split())
+
+
 def digest(text: str) -> str:
     """Hash of a text, space aside."""
-    return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()
+    return hashlib.sha256(one_line(text).encode()).hexdigest()
 
 
 def refuse(hits: Sequence[Hit]) -> None:
     """Raise StageError when training has seen an evaluation item."""
     if not hits:
         return
-    shown = "; ".join(f'{hit.item} by {hit.kind} in {hit.training}: "{hit.shared[:80]}"' for hit in hits[:SHOWN])
+    shown = "; ".join(
+        f'{hit.item} by {hit.kind} in {hit.training}: "{one_line(hit.shared)[:80]}"' for hit in hits[:SHOWN]
+    )
     items = len({hit.item for hit in hits})
     raise StageError(
         f"training has seen {items} evaluation items ({len(hits)} hits): {shown}"

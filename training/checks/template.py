@@ -45,8 +45,9 @@ def endings(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase) -> dict[str
     share = ended / len(rows)
     if share < ENDING_SHARE:
         raise StageError(
-            f'"{100 * share:.1f}" % of {len(rows)} rows end with "{tokenizer.eos_token}", under {100 * ENDING_SHARE:g}: '
-            "train from an instruction model whose template ends a turn with its end-of-sequence token"
+            f'"{100 * share:.1f}" % of {len(rows)} rows end with "{tokenizer.eos_token}", fewer than '
+            f"{100 * ENDING_SHARE:g}: train from an instruction model whose template ends a turn with its "
+            "end-of-sequence token"
         )
     return {"ending_share": round(share, 4), "learnt_token_share": round(learnt / total, 4), "tokens": total}
 

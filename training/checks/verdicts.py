@@ -26,7 +26,8 @@ FILE = "gates.json"
 class Gate:
     """What is asked, by a name; everything that decides its verdict; and how it is found out.
 
-    `check` returns figures, or raises what the package refuses.
+    `inputs` is None where the verdict may change by itself, as that on the disk does. `check` returns figures, or
+    raises what the package refuses.
     """
 
     name: str
@@ -42,7 +43,7 @@ def pass_gates(run: Path, gates: Sequence[Gate]) -> None:
     for gate in gates:
         key = key_of(gate)
         known = verdicts.get(gate.name, {})
-        if known.get("passed") and known.get("inputs") == key:
+        if gate.inputs is not None and known.get("passed") and known.get("inputs") == key:
             console.print(f"gate {escape(gate.name)}: passed before", highlight=False)
             continue
         verdict = verdicts[gate.name] = judged(gate, key)

@@ -16,6 +16,8 @@ from training.tasks import Task, read_tasks
 ADAPTER = "adapter"
 # Used after training only: a bundle may be packed again under other ones.
 PACKING = {"name", "bundle", "context", "names", "rivals", "gate", "calibration"}
+# Decide whether something may be trained, not what.
+CHECKING = {"evaluations", "allow_contaminated"}
 
 
 @dataclass(frozen=True)
@@ -78,4 +80,4 @@ def open_run(config: SftConfig | StageConfig) -> None:
 
 def trained_by(facts: dict[str, object]) -> dict[str, object]:
     """The settings that decide what is trained."""
-    return {key: value for key, value in facts.items() if key not in PACKING}
+    return {key: value for key, value in facts.items() if key not in PACKING | CHECKING}

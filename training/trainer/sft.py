@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from machine.heap import keep_freed_memory
+from training.checks.checkpoints import last_whole
 from training.config import SftSettings
 from training.rows import Row
 from training.trainer.adapters import save_adapter, with_adapter
@@ -76,8 +77,8 @@ def train_adapter(
         processing_class=tokenizer,
         callbacks=[StepLog(run / "steps.jsonl")],
     )  # fmt: skip
-    checkpoints = sorted(run.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    result = trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
+    checkpoint = last_whole(run)
+    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     save_adapter(model, run / "adapter", model_folder)
     return {key: float(value) for key, value in result.metrics.items()}
 
