@@ -19,6 +19,10 @@ class RowSettings(Settings):
     evidence_share: Share = Field(default=0.4, description="Share of task rows rendered with evidence.")
     how_to_share: Share = Field(default=0.2, description="Share of tasks that also give a plain-question row.")
     max_characters: int = Field(default=4000, ge=100, description="Tasks whose instruction is longer give no row.")
+    adversarial_share: Share = Field(
+        default=0.0, exclude_if=lambda value: value == 0,
+        description="Share of tasks that also give a row with a misleading question or wrong evidence.",
+    )  # fmt: skip
 
 
 class SftSettings(Settings):

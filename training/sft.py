@@ -24,6 +24,7 @@ from index.sources.config import PackageSource
 from index.sources.read import read_sources
 from index.store import Index, make_index
 from starter import resolve_model
+from training.adversarial import adversarial_rows
 from training.checks.contamination import copy_stamp, stamp_result, worded
 from training.checks.training import Training, check_training
 from training.config import PROJECTIONS, SftConfig
@@ -33,8 +34,9 @@ from training.gate.calibrate import domain_calibration
 from training.gate.config import GateConfig
 from training.leak import clean_documents, clean_train, refuse_overlap
 from training.rows import Row, make_rows
+from training.sandbox import Sandbox, SandboxConfig
 from training.stages.start import ADAPTER, open_run
-from training.tasks import Task, TaskSource, package_tasks, read_tasks, write_tasks
+from training.tasks import LIMITS, Task, TaskSource, package_tasks, read_tasks, write_tasks
 from training.trainer.sft import train_adapter
 
 MARKER = "manifest.json"
@@ -69,9 +71,21 @@ def prepare_rows(config: SftConfig, tasks: list[Task], index: Index, encoder: En
     """The training rows; refused when any of them or any indexed document holds held-out code."""
     path = config.run / "rows.jsonl"
     rows = make_rows(clean_train(tasks), index, encoder.encode, config.rows, config.sft.seed)
+    rows += misleading_rows(config, clean_train(tasks), index, encoder)
     refuse_overlap([first_block(row["completion"][0]["content"]) for row in rows], index.documents, tasks)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return rows
+
+
+def misleading_rows(config: SftConfig, tasks: list[Task], index: Index, encoder: Encoder) -> list[Row]:
+    """The adversarial rows of the training tasks; none by default, and then no sandbox is needed."""
+    settings, made = config.rows, config.tasks
+    if not settings.adversarial_share:
+        return []
+    short = [task for task in tasks if len(task.instruction) <= settings.max_characters]
+    preload = list(made.preload or [made.package])
+    with Sandbox(SandboxConfig(preload=preload, environment=made.environment, limits=LIMITS)) as sandbox:
+        return adversarial_rows(short, index, encoder.encode, sandbox, settings.adversarial_share, config.sft.seed)
 
 
 def fit(config: SftConfig, rows: list[Row]) -> Path:

@@ -87,7 +87,7 @@ def split_of(settings: BenchmarkSettings, rows: Iterable[tuple[str, Row]]) -> It
     low, high = MBPP_SPLITS[settings.split or "test"]
     for where, row in rows:
         id_ = row.get("task_id")
-        if settings.benchmark == "doctests" and row.get("split") != "held_out":
+        if settings.benchmark in ("doctests", "misleading") and row.get("split") != "held_out":
             continue
         if settings.benchmark == "mbpp" and type(id_) is int and not low <= id_ <= high:
             continue
