@@ -14,6 +14,7 @@ from transformers import AutoTokenizer
 from trl import SFTTrainer
 
 from training.config import SftSettings
+from training.errors import StageError
 from training.rows import Row, chat_row
 from training.trainer.adapters import with_adapter
 from training.trainer.sft import CompletionTrainer, arguments, train_adapter
@@ -100,3 +101,11 @@ def test_rows_beyond_the_length_are_left_out(small_model: Path, tmp_path: Path) 
     metrics = train_adapter(small_model, [*rows(4), *[long] * 4], settings(epochs=1, max_length_tokens=128), tmp_path)
     assert metrics["epoch"] == 1
     assert len(losses(tmp_path)) == 2
+
+
+def test_an_interrupted_checkpoint_is_not_gone_on_from(small_model: Path, tmp_path: Path) -> None:
+    """What a kill left half written would begin from other numbers."""
+    train_adapter(small_model, rows(16), settings(max_steps=2, save_steps=2), tmp_path)
+    (tmp_path / "checkpoint-2" / "optimizer.pt").write_bytes(b"")
+    with pytest.raises(StageError, match=r'checkpoint-2" lacks "optimizer.pt": delete it'):
+        train_adapter(small_model, rows(16), settings(max_steps=4, save_steps=2), tmp_path)

@@ -25,8 +25,8 @@ from training.evaluate.item import Item
 from training.rows import Row
 
 WORD = re.compile(r"\w+")
-FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
-ASSERTION = re.compile(r"^assert .*$", re.MULTILINE)
+# What a question gives beside its prose: fenced blocks, assertions.
+GIVEN = re.compile(r"^```.*?^```|^assert [^\n]*$", re.DOTALL | re.MULTILINE)
 GRAM_WORDS = 13
 SHARE = 0.8
 # Runs that the questions of more clusters hold are a template's words, or data that many of them use.
@@ -93,7 +93,7 @@ def by_key(texts: Sequence[Text], items: Sequence[Item]) -> Iterator[Hit]:
 
 def by_grams(texts: Sequence[Text], items: Sequence[Item]) -> Iterator[Hit]:
     """Hits by runs of words: a question's in any training text, a reference's in a training answer."""
-    asked = {item.id: grams(prose(item.prompt)) for item in items}
+    asked = {item.id: prose_grams(item.prompt) for item in items}
     clusters = {item.id: item.cluster or item.id for item in items}
     common = boilerplate(asked, clusters)
     answered = {item.id: grams(item.reference or "") for item in items}
@@ -131,10 +131,10 @@ def boilerplate(asked: Mapping[str, set[str]], clusters: Mapping[str, str]) -> s
     return {gram for gram, count in counted.items() if count > BOILERPLATE_CLUSTERS}
 
 
-def prose(question: str) -> str:
-    """A question without fenced blocks and assertions; as it is where fewer words than a run would be left."""
-    left = ASSERTION.sub(" ", FENCED.sub(" ", question))
-    return left if len(words(left)) >= GRAM_WORDS else question
+def prose_grams(question: str) -> set[str]:
+    """The runs of a question between its blocks and assertions; of the whole question where none is left."""
+    parts = GIVEN.split(question)
+    return set().union(*map(grams, parts)) or grams(question)
 
 
 def words(text: str) -> list[str]:

@@ -91,3 +91,13 @@ def test_the_refusal_names_hits_count_and_cure() -> None:
     with pytest.raises(StageError, match=r'1 evaluation items .*mbpp-test 7 by id in problem "7".*allow_contaminated'):
         refuse(hits)
     refuse([])
+
+
+def test_what_a_question_gives_in_a_block_does_not_hide_its_prose() -> None:
+    """Its own data between two sentences that were trained on; and data alone that many examples share is no hit."""
+    block = "```python\ndf = table(a=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15])\n```"
+    item = replace(mbpp("mbpp", 1, "x"), prompt=f"{LONG}\n\nGiven:\n{block}\n\nShow it.")
+    asked = [chat_row([{"role": "user", "content": f"{LONG}\n```python\nother = 1\n```\n"}], "x = 1")]
+    assert kinds(texts_of(asked, []), item) == ["13-gram"]
+    given = [chat_row([{"role": "user", "content": f"What is this?\n{block}"}], "x = 1")]
+    assert kinds(texts_of(given, []), item) == []
