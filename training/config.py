@@ -7,33 +7,14 @@ from pydantic import Discriminator, Field, Tag, field_validator
 
 from index.config import Settings, Share
 from index.encoders.config import STARTER_QUICK, EncoderConfig
-from index.sources.config import AnySource, CodeSource, PackageSource, kind_of
+from index.sources.config import CodeSource, PackageSource, kind_of
+from training.evaluate.config import BenchmarkSettings
+from training.task_settings import TaskSettings
 
 # What an adapter is put on: every linear layer of a block.
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-SecondInput = Literal["frames", "literals"]
 Packing = Literal["none", "bfd"]
 Quantisation = Literal["none", "nf4"]
-
-
-class TaskSettings(Settings):
-    """Where tasks come from."""
-
-    package: str = Field(description="Installed package whose docstrings hold the doctests.")
-    preamble: str = Field(description="Statements that stand before every example, such as the package's import.")
-    max_per_object: int = Field(default=3, ge=1, description="Training tasks taken from one docstring; held-out: one.")
-    held_out_share: Share = Field(default=0.2, description="Share of method names kept out of training and index.")
-    display: str = Field(default="", description="How a usable expected output starts; empty takes every output.")
-    environment: dict[str, str] = Field(default={}, description="Environment of every executed program.")
-    preload: list[str] = Field(default=[], description="Packages that examples may import; by default the package.")
-    second_input: SecondInput = Field(
-        default="frames",
-        exclude_if=lambda value: value == "frames",  # a run whose config.json lacks it is of the same configuration
-        description='What an answer is tried on besides: "frames" changed at run time, else other "literals".',
-    )
-    docs: tuple[AnySource, ...] = Field(
-        default=(), exclude_if=lambda value: not value, description="Sources of prose whose doctests give tasks too."
-    )
 
 
 class RowSettings(Settings):
@@ -42,6 +23,10 @@ class RowSettings(Settings):
     evidence_share: Share = Field(default=0.4, description="Share of task rows rendered with evidence.")
     how_to_share: Share = Field(default=0.2, description="Share of tasks that also give a plain-question row.")
     max_characters: int = Field(default=4000, ge=100, description="Tasks whose instruction is longer give no row.")
+    adversarial_share: Share = Field(
+        default=0.0, exclude_if=lambda value: value == 0,
+        description="Share of tasks that also give a row with a misleading question or wrong evidence.",
+    )  # fmt: skip
 
 
 class SftSettings(Settings):
@@ -97,6 +82,13 @@ class SftConfig(Settings):
     names: list[str] = Field(min_length=1, description="What users call the library in a question.")
     rivals: list[str] = Field(default=[], description="What users name when they mean another library or language.")
     gate: Path = Field(description="File of configs/gate/ whose query sets calibrate the bundle when it is packed.")
+    evaluations: list[BenchmarkSettings] = Field(
+        default=[], exclude_if=lambda value: not value, description="What will be asked: none of it may be trained on."
+    )
+    allow_contaminated: bool = Field(
+        default=False, exclude_if=lambda value: not value,
+        description="Whether to train on what is asked all the same; every score says so.",
+    )  # fmt: skip
 
 
 RawSource = Annotated[

@@ -13,9 +13,10 @@ from typing import Any
 import yaml
 
 from index.config import Settings
-from training.config import RowSettings, SftConfig, SftSettings, TaskSettings
+from training.config import RowSettings, SftConfig, SftSettings
 from training.errors import TaskError
 from training.gate.config import GateConfig, QuerySet
+from training.task_settings import TaskSettings
 from training.tasks import TaskSource
 
 TRAINING, GATE, QUERIES = Path("configs/training"), Path("configs/gate"), Path("configs/queries")

@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,16 +24,21 @@ from index.sources.config import PackageSource
 from index.sources.read import read_sources
 from index.store import Index, make_index
 from starter import resolve_model
+from training.adversarial import adversarial_rows
+from training.checks.contamination import copy_stamp, stamp_result, worded
+from training.checks.training import Training, check_training
 from training.config import PROJECTIONS, SftConfig
 from training.errors import LeakError
+from training.evaluate.benchmarks.doctests import task_item
 from training.extract import first_block
 from training.gate.calibrate import domain_calibration
 from training.gate.config import GateConfig
 from training.leak import clean_documents, clean_train, held_out_statements, refuse_overlap
 from training.raw import statements_in
 from training.rows import Row, make_rows
+from training.sandbox import Sandbox, SandboxConfig
 from training.stages.start import ADAPTER, adapter_of, open_run
-from training.tasks import Task, TaskSource, package_tasks, read_tasks, write_tasks
+from training.tasks import LIMITS, Task, TaskSource, package_tasks, read_tasks, write_tasks
 from training.trainer.sft import train_adapter
 
 MARKER = "manifest.json"
@@ -67,6 +73,7 @@ def prepare_rows(config: SftConfig, tasks: list[Task], index: Index, encoder: En
     """The training rows; refused when any of them or any indexed document holds held-out code."""
     path = config.run / "rows.jsonl"
     rows = make_rows(clean_train(tasks), index, encoder.encode, config.rows, config.sft.seed)
+    rows += misleading_rows(config, clean_train(tasks), index, encoder)
     refuse_overlap([first_block(row["completion"][0]["content"]) for row in rows], index.documents, tasks)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return rows
@@ -86,6 +93,17 @@ def refuse_leaking_start(start: Path, tasks: list[Task]) -> None:
             )
 
 
+def misleading_rows(config: SftConfig, tasks: list[Task], index: Index, encoder: Encoder) -> list[Row]:
+    """The adversarial rows of the training tasks; none by default, and then no sandbox is needed."""
+    settings, made = config.rows, config.tasks
+    if not settings.adversarial_share:
+        return []
+    short = [task for task in tasks if len(task.instruction) <= settings.max_characters]
+    preload = list(made.preload or [made.package])
+    with Sandbox(SandboxConfig(preload=preload, environment=made.environment, limits=LIMITS)) as sandbox:
+        return adversarial_rows(short, index, encoder.encode, sandbox, settings.adversarial_share, config.sft.seed)
+
+
 def fit(config: SftConfig, rows: list[Row]) -> Path:
     """Train the adapter, unless the run already holds a finished one; returns its folder."""
     result = config.run / "result.json"
@@ -93,6 +111,7 @@ def fit(config: SftConfig, rows: list[Row]) -> Path:
         start = adapter_of(config.start) if config.start else None
         metrics = train_adapter(resolve_model(config.model), rows, config.sft, config.run, start)
         result.write_text(json.dumps(metrics, indent=2) + "\n")
+    stamp_result(config.run)
     return config.run / ADAPTER
 
 
@@ -103,6 +122,7 @@ def pack(config: SftConfig, run: Path, tasks: list[Task], index: Index, encoder:
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(run / ADAPTER, partial / "adapter")
     shutil.copytree(config.run / "index", partial / "index")
+    copy_stamp(run, partial)
     labels = read_config(config.gate, GateConfig)
     calibration = domain_calibration(labels, config.names, config.rivals, index, encoder.encode, labels.seed)
     (partial / "calibration.json").write_text(calibration.model_dump_json(indent=2) + "\n")
@@ -127,7 +147,8 @@ def manifest_facts(config: SftConfig, run: Path, tasks: list[Task], encoder: Enc
             "source": tasks[0].source, "licence": tasks[0].licence,
             "tasks": file_hash(config.run / "tasks.jsonl"), "rows": file_hash(run / "rows.jsonl"),
         },
-        "contamination": f"{len(held_out)} tasks of {names} method names held out; no row and no indexed document "
+        "contamination": worded(run)
+        or f"{len(held_out)} tasks of {names} method names held out; no row and no indexed document "
         "holds a statement of their references, compared as syntax",
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft", "faiss-cpu")},
         "git_commit": git_commit(),
@@ -169,5 +190,12 @@ def main(path: Path) -> None:
     if config.start:
         refuse_leaking_start(config.start, tasks)
     index = prepare_index(config, tasks, encoder)
-    fit(config, prepare_rows(config, tasks, index, encoder))
+    rows = prepare_rows(config, tasks, index, encoder)
+    check_training(
+        Training(
+            config.run, resolve_model(config.model), rows, [task_item(t.id, asdict(t)) for t in clean_train(tasks)],
+            config.sft, config.evaluations, config.allow_contaminated, bundle=config.bundle,
+        )
+    )  # fmt: skip
+    fit(config, rows)
     Console().print(f"bundle written: {pack(config, config.run, tasks, index, encoder)}")

@@ -27,11 +27,11 @@ from index.sources.config import AnySource
 from index.sources.docstrings import PublicObject
 from index.sources.package import licence_of, public_objects, version_of
 from index.sources.read import read_sources
-from training.config import SecondInput
 from training.errors import TaskError
 from training.sandbox import Limits, Program, Sandbox, SandboxConfig
 from training.sections import asked_in
 from training.shown import Shown, shown_in, with_literals_given
+from training.task_settings import SecondInput
 from training.values import Outcome, Written, outcomes, tried, value_program
 from training.variants import variants
 

@@ -7,11 +7,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from index.config import Settings
-from training.config import TaskSettings
 from training.evaluate.benchmarks.catalogue import BENCHMARKS, Benchmark
 from training.evaluate.prompts import TEMPLATES
 from training.extract import EXTRACTIONS
 from training.sandbox import Limits, SandboxConfig
+from training.task_settings import TaskSettings
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]{0,60}$")]
 Context = Literal["auto", "on", "off"]

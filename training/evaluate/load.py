@@ -11,12 +11,12 @@ from index.bundle import SEARCH_DEPTH, check_encoder
 from index.embed import CachedEncoder, load_encoder
 from index.load import load_index
 from index.prompt import choose_evidence, gate_query, with_evidence
-from training.config import TaskSettings
 from training.errors import BenchmarkError
 from training.evaluate.benchmarks.doctests import package_task_rows
 from training.evaluate.config import MBPP_SPLITS, BenchmarkSettings
 from training.evaluate.item import Item
 from training.evaluate.sources import Row, dataset_rows, file_rows
+from training.task_settings import TaskSettings
 from training.tasks import TaskSource
 
 DRAW_SEED = 0
@@ -87,7 +87,7 @@ def split_of(settings: BenchmarkSettings, rows: Iterable[tuple[str, Row]]) -> It
     low, high = MBPP_SPLITS[settings.split or "test"]
     for where, row in rows:
         id_ = row.get("task_id")
-        if settings.benchmark == "doctests" and row.get("split") != "held_out":
+        if settings.benchmark in ("doctests", "misleading") and row.get("split") != "held_out":
             continue
         if settings.benchmark == "mbpp" and type(id_) is int and not low <= id_ <= high:
             continue

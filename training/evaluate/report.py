@@ -79,9 +79,14 @@ def all_scores(config: EvaluateConfig, cells: Cells) -> Iterator[Score]:
         base = cells[settings.label, config.baseline, decoding.label]
         mine = [cells[settings.label, c.label, decoding.label] for c in asked_under(config, settings)]
         for rule in base.bench.items[0].check.rules:
-            yield from adjusted([one for cell in mine for one in whole_scores(cell, base, rule)])
+            yield from adjusted([marked(one, cell) for cell in mine for one in whole_scores(cell, base, rule)])
         for cell in mine:
-            yield from adjusted(list(category_scores(cell, base)))
+            yield from adjusted([marked(one, cell) for one in category_scores(cell, base)])
+
+
+def marked(one: Score, cell: Cell) -> Score:
+    """The score, saying so where its model was trained on what evaluations ask."""
+    return one.model_copy(update={"contaminated": bool(cell.answered_by.get("contaminated"))})
 
 
 def whole_scores(cell: Cell, base: Cell, rule: str) -> Iterator[Score]:
@@ -131,6 +136,8 @@ def table(scores: list[Score], cells: Cells, config: EvaluateConfig) -> Table:
             made.add_row(one.benchmark, "published", "", "", f"{100 * published.value:.1f}", "", "", "")
         place = f"{one.benchmark} {one.category}".strip()
         measured = one.measure if len(rules) == 1 else f"{one.rule} {one.measure}"
+        if one.contaminated:
+            measured += " CONTAMINATED"
         cells_of_row = (place, one.condition, measured, *rate_cells(one), *comparison_cells(one), served(cell))
         made.add_row(*map(escape, cells_of_row))
     return made

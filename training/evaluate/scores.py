@@ -47,6 +47,10 @@ class Score(Settings):
     rate: Rate | None = Field(description="None where no item has enough samples: not a number.")
     unknown: int = Field(description="Items left out because too few of their samples could be graded.")
     comparison: Comparison | None = None
+    contaminated: bool = Field(
+        default=False, exclude_if=lambda value: not value,
+        description="Whether the model was trained on evaluation items, as the stamp beside its adapter says.",
+    )  # fmt: skip
 
 
 def group(graded: Sequence[Graded]) -> dict[str, list[Graded]]:

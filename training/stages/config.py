@@ -16,6 +16,13 @@ class StageConfig(Settings):
     start: Path = Field(description="Config of the stage that this one goes on from.")
     run: Path = Field(description="Folder of the run: config, rows, samples, steps, adapter, result.")
     bundle: Path | None = Field(default=None, description="Folder the finished bundle is written to; none by default.")
+    evaluations: list[BenchmarkSettings] = Field(
+        default=[], exclude_if=lambda value: not value, description="What will be asked: none of it may be trained on."
+    )
+    allow_contaminated: bool = Field(
+        default=False, exclude_if=lambda value: not value,
+        description="Whether to train on what is asked all the same; every score says so.",
+    )  # fmt: skip
 
 
 class ProblemSettings(Settings):
@@ -28,6 +35,10 @@ class ProblemSettings(Settings):
         default=None, description="A benchmark, of which no score will be given."
     )
     draw: int | None = Field(default=None, ge=1, description="How many are drawn; all by default.")
+    telling: bool = Field(
+        default=False, exclude_if=lambda value: not value,
+        description="Whether tasks are left out whose second input displays nothing else: typing that in would pass.",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def one_source(self) -> Self:

@@ -43,6 +43,7 @@ def load_problems(settings: ProblemSettings, start: Start, encode: Encode, seed:
     """
     if settings.benchmark is None:
         usable = [task for task in clean_train(start.tasks()) if len(task.instruction) <= settings.max_characters]
+        usable = [task for task in usable if task.outcome.tells or not settings.telling]
         chosen = drawn(usable, settings.draw, seed)
         items = task_items(chosen, start.index(), encode, settings.evidence_share, seed)
         asked = BenchmarkSettings(

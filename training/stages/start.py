@@ -20,6 +20,8 @@ Config = SftConfig | RawSftConfig | StageConfig
 PACKING = {"name", "bundle", "context", "names", "rivals", "gate", "calibration"}
 # Used for training only: rows that were made under others are the same.
 TRAINING = {"model", "sft"}
+# Decide whether something may be trained, not what.
+CHECKING = {"evaluations", "allow_contaminated"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def begun(run: Path) -> bool:
 
 def trained_by(facts: dict[str, Any]) -> dict[str, Any]:
     """The settings that decide what is trained."""
-    return {key: value for key, value in facts.items() if key not in PACKING}
+    return {key: value for key, value in facts.items() if key not in PACKING | CHECKING}
 
 
 def made_by(facts: dict[str, Any]) -> dict[str, Any]:

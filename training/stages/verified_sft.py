@@ -19,6 +19,11 @@ from rich.progress import Progress
 from index.config import read_config
 from index.embed import CachedEncoder, Encoder, load_encoder
 from starter import resolve_model
+from training.checks.contamination import stamp_result
+from training.checks.grading import grading_gate
+from training.checks.rows import read_rows
+from training.checks.training import Training, check_training
+from training.checks.verdicts import pass_gates
 from training.evaluate.answers import Answerer
 from training.evaluate.config import IDLE, Condition, Decoding, OfflineSettings, sandbox_of
 from training.evaluate.load import fingerprint
@@ -47,25 +52,38 @@ def main(path: Path) -> None:
     open_run(config)
     with alone(config.run):
         encoder = CachedEncoder(load_encoder(start.home.encoder))
-        rows = prepare_rows(config, start, encoder)
+        model, problems = resolve_model(start.home.model), load_all(config, start, encoder)
+        pass_gates(config.run, [grading_gate(one) for one in problems])
+        rows = prepare_rows(config, start, encoder, problems)
+        items = [item for one in problems for item in one.items]
+        check_training(
+            Training(
+                config.run, model, rows, items, config.sft, config.evaluations, config.allow_contaminated,
+                start.run if config.go_on else None, start.home.bundle,
+            )
+        )  # fmt: skip
         result = config.run / RESULT
         if not result.is_file():
-            model = resolve_model(start.home.model)
             metrics = train_adapter(model, rows, config.sft, config.run, start.adapter if config.go_on else None)
             result.write_text(json.dumps(metrics, indent=2) + "\n")
+        stamp_result(config.run)
         if config.bundle:
             home = start.home.model_copy(update={"bundle": config.bundle})
             packed = pack(home, config.run, start.tasks(), start.index(), encoder)
             Console().print(f"bundle written: {packed}")
 
 
-def prepare_rows(config: VerifiedConfig, start: Start, encoder: Encoder) -> list[Row]:
+def load_all(config: VerifiedConfig, start: Start, encoder: Encoder) -> list[Problems]:
+    """The problems of every source."""
+    return [load_problems(one, start, encoder.encode, config.seed, IDLE) for one in config.problems]
+
+
+def prepare_rows(config: VerifiedConfig, start: Start, encoder: Encoder, problems: Sequence[Problems]) -> list[Row]:
     """The training rows, made once a run, with the report of what the samples yielded."""
     path = config.run / ROWS
     if path.is_file():
-        return [json.loads(line) for line in path.read_text().splitlines()]
+        return read_rows(path)
     tasks, index = start.tasks(), start.index()
-    problems = [load_problems(one, start, encoder.encode, config.seed, IDLE) for one in config.problems]
     samples = sampled(config, start, problems)
     held_out = held_out_statements(tasks)
     selections = {one.name: chosen(samples[one.name], config.selection, held_out) for one in problems}

@@ -7,6 +7,7 @@ from training.evaluate.benchmarks.code import humaneval_item, humaneval_plus_ite
 from training.evaluate.benchmarks.doctests import task_item
 from training.evaluate.benchmarks.gsm8k import gsm8k_item
 from training.evaluate.benchmarks.livecodebench import livecodebench_item
+from training.evaluate.benchmarks.misleading import misleading_item
 from training.evaluate.item import Item
 from training.evaluate.sources import Row, package_rows
 
@@ -54,4 +55,5 @@ BENCHMARKS = {
     "gsm8k": Benchmark(gsm8k_item, "plain", "", dataset="openai/gsm8k", subset="main"),
     "livecodebench": Benchmark(livecodebench_item, "plain", "last", BLOCK_END, ("numpy",)),
     "doctests": Benchmark(task_item, "plain", "first", BLOCK_END),
+    "misleading": Benchmark(misleading_item, "plain", "first", BLOCK_END),
 }
