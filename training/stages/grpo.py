@@ -22,8 +22,14 @@ from index.adapter import base_facts, check_adapter
 from index.config import read_config
 from index.embed import CachedEncoder, Encoder, load_encoder
 from starter import resolve_model
+from training.checks.contamination import stamp_result
+from training.checks.grading import grading_gate
+from training.checks.training import Training, overlap_gate
+from training.checks.verdicts import Gate, pass_gates
+from training.config import SftSettings
 from training.errors import StageError
 from training.evaluate.config import IDLE, BenchmarkSettings
+from training.evaluate.load import fingerprint
 from training.evaluate.run import alone
 from training.generation import Text
 from training.grpo.canary import Canary, greedy
@@ -32,6 +38,7 @@ from training.grpo.delivery import Delivery
 from training.grpo.examiner import Examiner
 from training.grpo.journal import Journal
 from training.grpo.judge import HttpJudge
+from training.grpo.parity import parity
 from training.grpo.practice import Practice
 from training.grpo.sampler import Sampler, VllmSampler
 from training.grpo.scheduler import Scheduler, pass_rates
@@ -55,13 +62,25 @@ def main(path: Path) -> None:
         result = config.run / RESULT
         if not result.is_file():
             problems = [load_problems(one, start, encoder.encode, config.seed, IDLE) for one in config.problems]
+            pass_gates(config.run, gates(config, start, problems))
             found = practised(config, start, problems, held_out(config, start, encoder))
             result.write_text(json.dumps(found, indent=2) + "\n")
+            stamp_result(config.run)
             Console(soft_wrap=True).print(found["stopped"] or f"adapter written: {config.run / 'adapter'}")
         if config.bundle:
             home = start.home.model_copy(update={"bundle": config.bundle})
             packed = pack(home, config.run, start.tasks(), start.index(), encoder)
             Console().print(f"bundle written: {packed}")
+
+
+def gates(config: GrpoConfig, start: Start, problems: Sequence[Problems]) -> list[Gate]:
+    """What has to hold before an engine starts: checks tell right from wrong, and nothing practised will be asked."""
+    items = [item for one in problems for item in one.items]
+    training = Training(
+        config.run, resolve_model(start.home.model), [], items, SftSettings(), config.evaluations,
+        config.allow_contaminated, start.run, start.home.bundle,
+    )  # fmt: skip
+    return [*(grading_gate(one) for one in problems), *overlap_gate(training)]
 
 
 def held_out(config: GrpoConfig, start: Start, encoder: Encoder) -> Problems | None:
@@ -103,6 +122,7 @@ def practised(
         practice = Practice(
             prompts, scheduler, sampler, delivery, examiner.submit, tokenizer, journal, config.grpo, config.seed
         )
+        pass_gates(config.run, [*parity_gates(config, problems, prompts, sampler, delivery, examiner, tokenizer)])
         watch = stack.enter_context(watched(config, canary, tokenizer, sampler, delivery, journal)) if canary else None
         found = train_by_rewards(
             model, folder, tokenizer, practice, config.grpo, config.run, config.seed, watch.hook if watch else None
@@ -112,6 +132,20 @@ def practised(
         "judge_failures": dict(judge.failures) if judge else None,
         "canary": watch.canary.report() if watch else None,
     }  # fmt: skip
+
+
+def parity_gates(
+    config: GrpoConfig, problems: Sequence[Problems], prompts: dict[str, list[int]], sampler: Sampler,
+    delivery: Delivery, examiner: Examiner, tokenizer: PreTrainedTokenizerBase,
+) -> Iterator[Gate]:  # fmt: skip
+    """Whether rewards are what an evaluation would say; asked of the start, so not again when a run goes on."""
+    for one in problems:
+
+        def check(one: Problems = one) -> dict[str, Any]:
+            delivery.deliver(0)
+            return parity(one, config.evaluations, prompts, sampler, examiner.submit, tokenizer, config.grpo)
+
+        yield Gate(f"agreement {one.name}", [fingerprint(one.items), config.grpo.model_dump()], check)
 
 
 @dataclass(frozen=True)
