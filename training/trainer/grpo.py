@@ -30,6 +30,7 @@ from training.grpo.journal import STEPS, Journal
 from training.grpo.practice import Batch
 from training.grpo.scheduler import Scheduler
 from training.trainer.adapters import copy_adapter, save_adapter
+from training.trainer.guard import Guard
 from training.trainer.trl_grpo import GRPOConfig, GRPOTrainer
 
 STATE = "scheduler.json"
@@ -59,7 +60,11 @@ def train_by_rewards(
     if checkpoint:
         practice.scheduler.restore(json.loads((checkpoint / STATE).read_text()))
     trainer = make_trainer(model, tokenizer, practice, settings, run, seed)
-    trainer.add_callback(SkipNonFinite(journal, settings.skips))
+
+    def skipped(step: int, in_a_row: int) -> None:
+        journal.event(step, "skipped", reason="the gradient is not finite", in_a_row=in_a_row)
+
+    trainer.add_callback(Guard(no_finite_gradient, settings.skips, skipped))
     trainer.add_callback(Watch(practice, journal, canary))
     try:
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -137,6 +142,15 @@ def arguments(settings: GrpoSettings, run: Path, seed: int) -> GRPOConfig:
     )
 
 
+def no_finite_gradient(step: int, learning_rate: float) -> StageStopped:
+    """Why a run stops whose gradient is no number any more."""
+    return StageStopped(
+        f'the gradient was not finite in step "{step}" and in those before it: the last checkpoint is kept; lower '
+        f"learning_rate from {learning_rate:g}, or look at samples.jsonl",
+        "checkpoint",
+    )
+
+
 def last_checkpoint(run: Path) -> Path | None:
     """The newest checkpoint whose scheduler state was written too, which is written last."""
     whole = [path.parent for path in run.glob(f"checkpoint-*/{STATE}")]
@@ -179,33 +193,3 @@ class Watch(TrainerCallback):
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps(self._practice.scheduler.state()))
         partial.replace(path)
-
-
-class SkipNonFinite(TrainerCallback):
-    """Takes a gradient that is not finite away before the optimiser sees it; ends the run after `limit` in a row."""
-
-    def __init__(self, journal: Journal, limit: int) -> None:
-        self._journal, self._limit, self._streak = journal, limit, 0
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        """Without gradients the optimiser leaves weights and moments as they are."""
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        if all(bool(gradient.isfinite().all()) for gradient in gradients):
-            self._streak = 0
-            return
-        self._streak += 1
-        for parameter in model.parameters():
-            parameter.grad = None
-        step = state.global_step + 1
-        self._journal.event(step, "skipped", reason="loss or gradient is not finite", in_a_row=self._streak)
-        if self._streak == self._limit:
-            raise StageStopped(
-                f'the gradient was not finite in "{self._streak}" steps in a row, up to step {step}: the last '
-                "checkpoint is kept; lower learning_rate, or look at samples.jsonl",
-                "checkpoint",
-            )
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """A checkpoint is of a step that was taken."""
-        if self._streak:
-            control.should_save = False

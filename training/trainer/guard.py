@@ -1,25 +1,29 @@
-"""A training step's gradient in; a step that would spoil the adapter is left out, and the third in a row stops the run.
+"""A training step's gradient in; a step that would spoil the adapter is left out, and several in a row stop the run.
 
 No checkpoint is written while steps are being left out, so the last one is from before them.
 """
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
 
-from training.errors import StageError
-from training.trainer.checkpoints import last_whole
-
 STEPS_IN_A_ROW = 3  # one may be a bad row; OLMo-core and rl-doctor stop at as many
 
 
 class Guard(TrainerCallback):
-    """Leaves out the steps whose loss, and so whose gradient, is not a number."""
+    """Leaves out the steps whose loss, and so whose gradient, is not a number.
 
-    def __init__(self, run: Path) -> None:
-        self._run = run
+    `stopping` makes the error that ends the run, of a step and the learning rate; `told` hears of each step left out
+    and of how many that makes in a row.
+    """
+
+    def __init__(
+        self, stopping: Callable[[int, float], Exception], limit: int = STEPS_IN_A_ROW,
+        told: Callable[[int, int], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._stopping, self._limit, self._told = stopping, limit, told
         self.skipped_in_a_row = 0
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
@@ -29,13 +33,11 @@ class Guard(TrainerCallback):
             return
         model.zero_grad(set_to_none=True)
         self.skipped_in_a_row += 1
-        if self.skipped_in_a_row == STEPS_IN_A_ROW:
-            kept = last_whole(self._run)
-            raise StageError(
-                f'the loss is no finite number in step "{state.global_step + 1}" and the two before it; '
-                f"{f'the checkpoint {kept} before them is kept' if kept else 'there was no checkpoint before them'}: "
-                f"look at the rows, or name another run folder and lower learning_rate from {args.learning_rate:g}"
-            )
+        step = state.global_step + 1
+        if self._told:
+            self._told(step, self.skipped_in_a_row)
+        if self.skipped_in_a_row == self._limit:
+            raise self._stopping(step, args.learning_rate)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Keep the last checkpoint while steps are left out."""

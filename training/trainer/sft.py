@@ -7,6 +7,7 @@ avoidable cost; packing leaves none.
 import json
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def train_adapter(
     model = with_adapter(model_folder, settings.rank, settings.alpha, start, settings.quantise)
     if settings.packing != "none":
         refuse_mixing(model, len(tokenizer))
-    guard = Guard(run)
+    guard = Guard(partial(no_finite_loss, run))
     trainer = CompletionTrainer(
         model=model,
         args=arguments(settings, run),
@@ -99,6 +100,16 @@ def train_adapter(
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         save_adapter(model, run / "adapter", model_folder)
     return {key: float(value) for key, value in result.metrics.items()}
+
+
+def no_finite_loss(run: Path, step: int, learning_rate: float) -> StageError:
+    """Why a run stops whose loss is no number any more."""
+    kept = last_whole(run)
+    return StageError(
+        f'the loss is no finite number in step "{step}" and the two before it; '
+        f"{f'the checkpoint {kept} before them is kept' if kept else 'there was no checkpoint before them'}: "
+        f"look at the rows, or name another run folder and lower learning_rate from {learning_rate:g}"
+    )
 
 
 def length(tokenizer: PreTrainedTokenizerBase, row: Row) -> int:
