@@ -24,6 +24,7 @@ from datasets import Dataset
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
+from machine.heap import keep_freed_memory
 from training.errors import StageStopped
 from training.grpo.config import GrpoSettings
 from training.grpo.journal import STEPS, Journal
@@ -55,6 +56,7 @@ def train_by_rewards(
     `canary` is called after each step, and with 0 before the first; it may raise StageStopped. Goes on from the last
     whole checkpoint in `run` when an earlier call was killed.
     """
+    keep_freed_memory()
     journal, checkpoint = Journal(run), last_checkpoint(run)
     journal.cut(int(checkpoint.name.split("-")[1]) if checkpoint else -1)
     if checkpoint:
