@@ -63,7 +63,19 @@ class SftSettings(Settings):
         return value
 
 
-class SftConfig(Settings):
+class Guarded(Settings):
+    """What a stage may not be trained on."""
+
+    evaluations: list[BenchmarkSettings] = Field(
+        default=[], exclude_if=lambda value: not value, description="What will be asked: none of it may be trained on."
+    )
+    allow_contaminated: bool = Field(
+        default=False, exclude_if=lambda value: not value,
+        description="Whether to train on what is asked all the same; every score says so.",
+    )  # fmt: skip
+
+
+class SftConfig(Guarded):
     """configs/training/*.yaml of the sft stage."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$", description="Name of the specialist and of its bundle.")
@@ -82,13 +94,6 @@ class SftConfig(Settings):
     names: list[str] = Field(min_length=1, description="What users call the library in a question.")
     rivals: list[str] = Field(default=[], description="What users name when they mean another library or language.")
     gate: Path = Field(description="File of configs/gate/ whose query sets calibrate the bundle when it is packed.")
-    evaluations: list[BenchmarkSettings] = Field(
-        default=[], exclude_if=lambda value: not value, description="What will be asked: none of it may be trained on."
-    )
-    allow_contaminated: bool = Field(
-        default=False, exclude_if=lambda value: not value,
-        description="Whether to train on what is asked all the same; every score says so.",
-    )  # fmt: skip
 
 
 RawSource = Annotated[

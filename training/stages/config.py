@@ -6,23 +6,16 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from index.config import Settings, Share
-from training.config import SftSettings
+from training.config import Guarded, SftSettings
 from training.evaluate.config import BenchmarkSettings, Decoding, Name
 
 
-class StageConfig(Settings):
+class StageConfig(Guarded):
     """Where a stage goes on from, and where it writes."""
 
     start: Path = Field(description="Config of the stage that this one goes on from.")
     run: Path = Field(description="Folder of the run: config, rows, samples, steps, adapter, result.")
     bundle: Path | None = Field(default=None, description="Folder the finished bundle is written to; none by default.")
-    evaluations: list[BenchmarkSettings] = Field(
-        default=[], exclude_if=lambda value: not value, description="What will be asked: none of it may be trained on."
-    )
-    allow_contaminated: bool = Field(
-        default=False, exclude_if=lambda value: not value,
-        description="Whether to train on what is asked all the same; every score says so.",
-    )  # fmt: skip
 
 
 class ProblemSettings(Settings):
