@@ -7,7 +7,7 @@ works while the loop waits for nothing but the model. Not covered: several devic
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ SCORING = SamplingParams(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Request:
     """One request in the engine's terms."""
 
@@ -130,12 +130,20 @@ class Engine:
     def _finished(self, requests: Iterable[Request]) -> Iterator[RequestOutput]:
         """Each request's output when it has ended; what is left when the caller goes away is aborted."""
         engine, waiting = self._llm.llm_engine, set()
-        for one in requests:
+
+        def add(one: Request) -> None:
             engine.add_request(one.key, {"prompt_token_ids": one.tokens}, one.params, lora_request=one.adapter)
             waiting.add(one.key)
+
+        held = twins(requests)
+        for first in held:
+            add(first)
+        later = {first.key: rest for first, rest in held.items()}
         try:
             while engine.has_unfinished_requests():
                 for output in engine.step():
+                    for one in later.pop(output.request_id, ()):
+                        add(one)
                     if output.finished:
                         waiting.discard(output.request_id)
                         yield output
@@ -157,6 +165,26 @@ class Engine:
     def close(self) -> None:
         """End the engine and what it started."""
         self._llm.llm_engine.engine_core.shutdown()
+
+
+def twins(requests: Iterable[Request]) -> dict[Request, list[Request]]:
+    """The first request of each prompt to each adapter, and the others, which wait for its first token.
+
+    By then the prompt is in the engine's prefix cache; begun in one step, each would compute it for itself.
+    """
+    found: dict[tuple[Any, ...], list[Request]] = {}
+    for one in requests:
+        found.setdefault((one.adapter and one.adapter.lora_name, *one.tokens), []).append(one)
+    return {
+        (replace(first, params=told_early(first.params)) if rest else first): rest for first, *rest in found.values()
+    }
+
+
+def told_early(params: SamplingParams) -> SamplingParams:
+    """The same, heard of from its first token on."""
+    changed = params.clone()
+    changed.output_kind = RequestOutputKind.CUMULATIVE
+    return changed
 
 
 def sampling(one: Generation, max_tokens: int) -> SamplingParams:

@@ -17,7 +17,9 @@ class GrpoSettings(Settings):
     steps: int = Field(default=100, ge=1, description="Optimiser steps.")
     group: int = Field(default=8, ge=2, description="Answers to one prompt, which are compared with each other.")
     prompts_per_step: int = Field(default=4, ge=1, description="Prompts of an optimiser step.")
-    micro_rows: int = Field(default=8, ge=1, description="Answers in one forward pass; divides group x prompts.")
+    micro_rows: int | None = Field(
+        default=None, ge=1, description="Answers in one pass, which shares their prompts; by default all of a step."
+    )
     max_new_tokens: int = Field(default=128, ge=1, description="Longest answer, in tokens.")
     temperature: float = Field(default=1.0, gt=0, description="Of sampling; the whole vocabulary is sampled from.")
     learning_rate: float = Field(default=1e-5, gt=0, description="After the warm-up it stays.")
@@ -32,19 +34,40 @@ class GrpoSettings(Settings):
         gt=0,
         description="Worse answers whose mean log-probability differs by more, in nats, are left out.",
     )
-    gradient_checkpointing: bool = Field(default=False, description="Less memory for about a fifth more time.")
+    share_prompts: bool = Field(
+        default=True, description="Whether a prompt is computed once for all its answers; the gradients are the same."
+    )
+    gradient_checkpointing: bool = Field(
+        default=False, description="Less memory for about a fifth more time; not with share_prompts."
+    )
     save_steps: int = Field(default=10, ge=1, description="Steps between checkpoints.")
     skips: int = Field(default=3, ge=1, description="Steps in a row with a non-finite gradient that end the run.")
 
     @model_validator(mode="after")
     def whole_passes(self) -> Self:
         """A step is a whole number of forward passes."""
-        if self.group * self.prompts_per_step % self.micro_rows:
+        if self.answers % self.pass_rows:
             raise ValueError(
-                f'micro_rows "{self.micro_rows}" does not divide the {self.group * self.prompts_per_step} answers of '
-                "a step: give a divisor"
+                f'micro_rows "{self.micro_rows}" does not divide the {self.answers} answers of a step: give a divisor'
             )
         return self
+
+    @model_validator(mode="after")
+    def one_way(self) -> Self:
+        """Checkpointed layers keep no cache, which prompts are shared by."""
+        if self.gradient_checkpointing and self.share_prompts:
+            raise ValueError("gradient_checkpointing keeps no cache, which share_prompts needs: set one of them false")
+        return self
+
+    @property
+    def answers(self) -> int:
+        """Answers of an optimiser step."""
+        return self.group * self.prompts_per_step
+
+    @property
+    def pass_rows(self) -> int:
+        """Answers in one forward pass."""
+        return self.micro_rows or self.answers
 
 
 class SchedulerSettings(Settings):
@@ -87,7 +110,7 @@ class RewardSettings(Settings):
 class DeliverySettings(Settings):
     """Whether the sampler has the policy's weights, tried on fixed texts after each synchronisation."""
 
-    texts: int = Field(default=4, ge=1, description="Questions with their reference that are compared.")
+    texts: int = Field(default=8, ge=1, description="Questions with their reference that are compared, the shortest.")
     warn: float = Field(default=0.02, gt=0, description="Mean difference of log-probabilities told as an event, nats.")
     stop: float = Field(default=0.1, gt=0, description="Mean difference that ends the run, in nats.")
     nearer_after: int = Field(default=5, ge=0, description="Step from which the sampler must be nearer to the policy.")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from training.engine import Engine
 
 GPU_SHARE = 0.3
+# Tokens; prompts are shared by whole blocks, and the default on a CPU is as long as many a prompt. No less is possible.
+CPU_BLOCK = 32
 
 
 class Sampler(Protocol):
@@ -64,7 +66,7 @@ class VllmSampler:
             # As the loss sees them: after division by the temperature.
             "logprobs_mode": "processed_logprobs",
             # The model that is trained lives on the same device.
-            **({} if cpu_build() else {"gpu_memory_utilization": GPU_SHARE}), **self._arguments,
+            **({"block_size": CPU_BLOCK} if cpu_build() else {"gpu_memory_utilization": GPU_SHARE}), **self._arguments,
         }  # fmt: skip
         # vllm reads the environment when it is imported, so its module waits for prepare().
         module = importlib.import_module("training.engine")

@@ -208,11 +208,12 @@ def prompt_tokens(tokenizer: PreTrainedTokenizerBase, user: str) -> list[int]:
 def references(
     problems: Sequence[Problems], prompts: dict[str, list[int]], tokenizer: PreTrainedTokenizerBase, count: int
 ) -> list[Text]:
-    """Prompts with their reference answers; raises StageError when no problem has one."""
-    items = [item for one in problems for item in one.items if item.reference and item.id in prompts][:count]
+    """The shortest prompts with their reference answers; raises StageError when no problem has one."""
+    items = [item for one in problems for item in one.items if item.reference and item.id in prompts]
     if not items:
         raise StageError(f'"{len(prompts)}" problems have no reference, which delivery is tried on: add some that do')
-    end = [tokenizer.eos_token_id]
+    end, shortest = [tokenizer.eos_token_id], sorted(items, key=lambda item: len(prompts[item.id]))
     return [
-        (prompts[item.id], tokenizer(item.reference, add_special_tokens=False)["input_ids"] + end) for item in items
+        (prompts[item.id], tokenizer(item.reference, add_special_tokens=False)["input_ids"] + end)
+        for item in shortest[:count]
     ]

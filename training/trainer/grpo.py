@@ -10,6 +10,7 @@ rewards come back through an extra field. Departures:
    see the sampler's log-probabilities one is left: worse answers beyond `mismatch_threshold` are masked (DeepSeek-V3.2,
    arXiv 2512.02556, equation 9).
 2. A step with a non-finite gradient is skipped.
+3. A prompt is computed once for all its answers (shared_prompt.py).
 Not covered: several processes.
 """
 
@@ -32,6 +33,7 @@ from training.grpo.practice import Batch
 from training.grpo.scheduler import Scheduler
 from training.trainer.adapters import copy_adapter, save_adapter
 from training.trainer.guard import Guard
+from training.trainer.shared_prompt import share_prompts
 from training.trainer.trl_grpo import GRPOConfig, GRPOTrainer
 
 STATE = "scheduler.json"
@@ -96,10 +98,13 @@ def make_trainer(
     slots = Dataset.from_list([{"prompt": ""}] * (settings.prompts_per_step * settings.steps))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using 'rollout_func'")  # the version is pinned
-        return GRPOTrainer(
+        trainer = GRPOTrainer(
             model=model, reward_funcs=worth, args=arguments(settings, run, seed), train_dataset=slots,
             processing_class=tokenizer, rollout_func=rollout,
         )  # fmt: skip
+    if settings.share_prompts:
+        share_prompts(model.get_base_model(), settings.temperature)
+    return trainer
 
 
 def worth(worth: list[float | None], **_: Any) -> list[float | None]:
@@ -112,8 +117,8 @@ def arguments(settings: GrpoSettings, run: Path, seed: int) -> GRPOConfig:
     return GRPOConfig(
         output_dir=str(run),
         num_generations=settings.group,
-        per_device_train_batch_size=settings.micro_rows,
-        gradient_accumulation_steps=settings.group * settings.prompts_per_step // settings.micro_rows,
+        per_device_train_batch_size=settings.pass_rows,
+        gradient_accumulation_steps=settings.answers // settings.pass_rows,
         max_completion_length=settings.max_new_tokens,
         temperature=settings.temperature,
         max_steps=settings.steps,
