@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from machine.environment import cpu_build, prepare
-from training.evaluate.offline import require_plugin
+from training.evaluate.offline import for_groups, require_plugin
 from training.generation import Sampled, Text, Wanted
 
 if TYPE_CHECKING:
     from training.engine import Engine
 
 GPU_SHARE = 0.3
-# Tokens; prompts are shared by whole blocks, and the default on a CPU is as long as many a prompt. No less is possible.
-CPU_BLOCK = 32
 
 
 class Sampler(Protocol):
@@ -66,7 +64,7 @@ class VllmSampler:
             # As the loss sees them: after division by the temperature.
             "logprobs_mode": "processed_logprobs",
             # The model that is trained lives on the same device.
-            **({"block_size": CPU_BLOCK} if cpu_build() else {"gpu_memory_utilization": GPU_SHARE}), **self._arguments,
+            **({} if cpu_build() else {"gpu_memory_utilization": GPU_SHARE}), **for_groups(), **self._arguments,
         }  # fmt: skip
         # vllm reads the environment when it is imported, so its module waits for prepare().
         module = importlib.import_module("training.engine")

@@ -28,7 +28,7 @@ from training.evaluate.answers import Answerer
 from training.evaluate.config import IDLE, Condition, Decoding, OfflineSettings, sandbox_of
 from training.evaluate.load import fingerprint
 from training.evaluate.measure import Bench, Cell, measure, questions_of
-from training.evaluate.offline import BASE, Offline
+from training.evaluate.offline import BASE, Offline, for_groups
 from training.evaluate.run import alone, progress
 from training.extract import first_block
 from training.leak import clean_train, held_out_statements, refuse_overlap
@@ -114,7 +114,10 @@ def verified_rows(problems: Sequence[Problems], selections: dict[str, Selection]
 def sampled(config: VerifiedConfig, start: Start, problems: Sequence[Problems]) -> dict[str, list[Sample]]:
     """The graded samples of each source of problems."""
     adapters = {name: start_of(path).adapter for name, path in config.checkpoints.items()}
-    offline = Offline(OfflineSettings(model=start.home.model, adapters=adapters, max_model_len=config.max_model_len))
+    settings = OfflineSettings(
+        model=start.home.model, adapters=adapters, max_model_len=config.max_model_len, vllm_args=for_groups()
+    )
+    offline = Offline(settings)
     try:
         with progress() as bar:
             return {one.name: samples_of(config, one, offline, bar) for one in problems}
