@@ -12,6 +12,16 @@ NEVER, NONE = -1, 0
 
 
 def keep_freed_memory() -> bool:
-    """Tell the allocator of this process; False where there is nothing to tell. It gives nothing back until the end."""
+    """Tell the allocator of this process; False where there is nothing to tell.
+
+    It gives nothing back by itself any more; where blocks of ever other sizes leave it in pieces, give_back() does.
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and all((mallopt(M_MMAP_MAX, NONE), mallopt(M_TRIM_THRESHOLD, NEVER)))
+
+
+def give_back() -> None:
+    """Let the kernel have what is free now: once a step, so that its pages are cleared once a step."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from training.engine import Engine
 
 GPU_SHARE = 0.3
+CPU_CACHE_GIB = "2"  # a whole step's answers to prompts of 1,000 tokens, up to 7 billion parameters
 
 
 class Sampler(Protocol):
@@ -60,7 +61,7 @@ class VllmSampler:
             self._engine.swap_adapter(self._name, folder)
             return
         arguments = {
-            **prepare({"VLLM_LOGGING_LEVEL": "ERROR"}), "seed": 0,
+            **prepare({"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_CPU_KVCACHE_SPACE": CPU_CACHE_GIB}), "seed": 0,
             # As the loss sees them: after division by the temperature.
             "logprobs_mode": "processed_logprobs",
             # The model that is trained lives on the same device.

@@ -25,7 +25,7 @@ from datasets import Dataset
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
-from machine.heap import keep_freed_memory
+from machine.heap import give_back, keep_freed_memory
 from training.errors import StageStopped
 from training.grpo.config import GrpoSettings
 from training.grpo.journal import STEPS, Journal
@@ -186,6 +186,7 @@ class Watch(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """What the policy has become."""
+        give_back()  # no two steps have blocks of the same sizes: the pieces would add up to all there is
         if self._canary:
             self._canary(state.global_step)
 

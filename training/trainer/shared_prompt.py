@@ -23,7 +23,7 @@ from transformers.utils import ModelOutput
 IGNORED = -100
 # Of a pass; each group is computed a second time in the backward pass beyond it, at a third more time, so that the
 # activations of one group are held at once. 0.5B parameters need about 2 MB a token.
-TOKENS_HELD = 4096
+TOKENS_HELD = 2048
 
 
 @dataclass
