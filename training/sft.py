@@ -73,7 +73,7 @@ def prepare_rows(config: SftConfig, tasks: list[Task], index: Index, encoder: En
     """The training rows; refused when any of them or any indexed document holds held-out code."""
     path = config.run / "rows.jsonl"
     rows = make_rows(clean_train(tasks), index, encoder.encode, config.rows, config.sft.seed)
-    rows += misleading_rows(config, clean_train(tasks), index, encoder)
+    rows += misleading_rows(config, clean_train(tasks), index, encoder, config.rows.adversarial_share)
     refuse_overlap([first_block(row["completion"][0]["content"]) for row in rows], index.documents, tasks)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return rows
@@ -93,15 +93,15 @@ def refuse_leaking_start(start: Path, tasks: list[Task]) -> None:
             )
 
 
-def misleading_rows(config: SftConfig, tasks: list[Task], index: Index, encoder: Encoder) -> list[Row]:
-    """The adversarial rows of the training tasks; none by default, and then no sandbox is needed."""
-    settings, made = config.rows, config.tasks
-    if not settings.adversarial_share:
+def misleading_rows(config: SftConfig, tasks: list[Task], index: Index, encoder: Encoder, share: float) -> list[Row]:
+    """The adversarial rows of a share of the training tasks; where it is 0 no sandbox is needed."""
+    if not share:
         return []
-    short = [task for task in tasks if len(task.instruction) <= settings.max_characters]
+    made = config.tasks
+    short = [task for task in tasks if len(task.instruction) <= config.rows.max_characters]
     preload = list(made.preload or [made.package])
     with Sandbox(SandboxConfig(preload=preload, environment=made.environment, limits=LIMITS)) as sandbox:
-        return adversarial_rows(short, index, encoder.encode, sandbox, settings.adversarial_share, config.sft.seed)
+        return adversarial_rows(short, index, encoder.encode, sandbox, share, config.sft.seed)
 
 
 def fit(config: SftConfig, rows: list[Row]) -> Path:
@@ -137,6 +137,8 @@ def manifest_facts(config: SftConfig, run: Path, tasks: list[Task], encoder: Enc
     base = base_facts(resolve_model(config.model))
     held_out = [task for task in tasks if task.split == "held_out"]
     names = len({task.name for task in held_out})
+    # What was learnt: rows, or where practice judged them the model's own answers to tasks.
+    learnt, unit = ("rows", "row") if (run / "rows.jsonl").is_file() else ("samples", "practised task")
     return {
         "name": config.name, "base": base.id, "base_fingerprint": base.fingerprint, "template_hash": base.template_hash,
         "rank": config.sft.rank, "target_modules": list(PROJECTIONS), "encoder": encoder.id,
@@ -145,10 +147,10 @@ def manifest_facts(config: SftConfig, run: Path, tasks: list[Task], encoder: Enc
         "seed": config.sft.seed,
         "data": {
             "source": tasks[0].source, "licence": tasks[0].licence,
-            "tasks": file_hash(config.run / "tasks.jsonl"), "rows": file_hash(run / "rows.jsonl"),
+            "tasks": file_hash(config.run / "tasks.jsonl"), learnt: file_hash(run / f"{learnt}.jsonl"),
         },
         "contamination": worded(run)
-        or f"{len(held_out)} tasks of {names} method names held out; no row and no indexed document "
+        or f"{len(held_out)} tasks of {names} method names held out; no {unit} and no indexed document "
         "holds a statement of their references, compared as syntax",
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft", "faiss-cpu")},
         "git_commit": git_commit(),

@@ -65,6 +65,10 @@ class VerifiedConfig(StageConfig):
     references: Literal["none", "unsolved", "all"] = Field(
         default="unsolved", description="Of which training tasks the documented answer is learnt beside."
     )
+    adversarial_share: Share = Field(
+        default=0.0, exclude_if=lambda value: value == 0,
+        description="Share of the specialist's training tasks that also give a row with a misleading question.",
+    )  # fmt: skip
     go_on: bool = Field(default=True, description="Whether the start's adapter goes on; else a new one is made.")
     sft: SftSettings = SftSettings()
     seed: int = Field(default=0, description="Seed of draws and of evidence.")

@@ -34,7 +34,7 @@ from training.extract import first_block
 from training.leak import clean_train, held_out_statements, refuse_overlap
 from training.rows import Row, chat_row, make_rows
 from training.sandbox import Sandbox
-from training.sft import pack
+from training.sft import misleading_rows, pack
 from training.stages.config import VerifiedConfig
 from training.stages.problems import Problems, load_problems
 from training.stages.selection import Sample, Selection, chosen
@@ -95,6 +95,7 @@ def prepare_rows(config: VerifiedConfig, start: Start, encoder: Encoder, problem
     rows = [
         *verified_rows(problems, selections),
         *make_rows(left[config.references], index, encoder.encode, start.home.rows, config.seed),
+        *misleading_rows(start.home, clean_train(tasks), index, encoder, config.adversarial_share),
     ]
     refuse_overlap([first_block(row["completion"][0]["content"]) for row in rows], index.documents, tasks)
     partial_path = path.with_suffix(".partial")
