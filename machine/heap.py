@@ -7,8 +7,11 @@ Not covered: other C libraries, and allocators that were loaded before (tcmalloc
 
 import ctypes
 
+from machine.cpu import free_gib
+
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 NEVER, NONE = -1, 0
+LITTLE_GIB = 6.0
 
 
 def keep_freed_memory() -> bool:
@@ -21,7 +24,7 @@ def keep_freed_memory() -> bool:
 
 
 def give_back() -> None:
-    """Let the kernel have what is free now: once a step, so that its pages are cleared once a step."""
+    """Let the kernel have what is free now, if the machine has little left: its pages will be cleared anew."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
+    if trim is not None and free_gib() < LITTLE_GIB:
         trim(0)
