@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,22 @@ import yaml
 from index.documents import Document
 from index.embed import load_encoder
 from index.store import make_index
-from tests.training.conftest import small_model, tasks
+from tests.training.conftest import small_model
 from training.config import SftConfig
 from training.sft import manifest_facts
-from training.tasks import Task, write_tasks
+from training.tasks import Task, TaskSource, package_tasks, write_tasks
 from training.trainer.adapters import save_adapter, with_adapter
 
-__all__ = ["small_model", "tasks"]
+__all__ = ["small_model"]
 pytestmark = pytest.mark.assets
 WAIT_S = 300
 STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def tasks() -> list[Task]:
+    """Those of the standard library's `statistics` that tell answers apart, some held out."""
+    return package_tasks(TaskSource("statistics", "from statistics import *", 3, 0.2, 0, {}, "", (), "literals"))
 
 
 def chain(folder: Path, model: Path, tasks: list[Task]) -> Path:
@@ -35,8 +40,7 @@ def chain(folder: Path, model: Path, tasks: list[Task]) -> Path:
     head |= {"run": str(folder / "sft"), "model": str(model), "evaluations": []}
     head["tasks"] |= {"package": "statistics", "preload": [], "preamble": "from statistics import *", "display": ""}
     (folder / "sft.yaml").write_text(yaml.safe_dump(head))
-    split = [replace(task, split="held_out") if number < 3 else task for number, task in enumerate(tasks)]
-    write_tasks(folder / "sft/tasks.jsonl", split)
+    write_tasks(folder / "sft/tasks.jsonl", tasks)
     encoder = load_encoder(head["encoder"])
     documents = [Document(f"d{n}", text, "s", "MIT", "function", text) for n, text in enumerate("ab")]
     make_index(documents, encoder.encode(["a", "b"]), encoder.id).save(folder / "sft/index")
@@ -45,7 +49,7 @@ def chain(folder: Path, model: Path, tasks: list[Task]) -> Path:
     (folder / "sft/result.json").write_text("{}")
     stage = {
         "start": str(folder / "sft.yaml"), "run": str(folder / "grpo"), "rollouts": "transformers",
-        "problems": [{"tasks": True, "max_characters": 4000}],
+        "problems": [{"tasks": True, "telling": True, "max_characters": 4000}],
         "grpo": {"steps": STEPS, "group": 2, "prompts_per_step": 2, "max_new_tokens": 4, "save_steps": 2},
         "scheduler": {"max_rounds": 1, "visits": 100}, "canary": {"tasks": 2, "steps": [0]},
     }  # fmt: skip
